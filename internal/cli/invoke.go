@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"farcall.dev"
+	"farcall.dev/naming"
+)
+
+// argumentsHelp tells how arguments are written; invoke and call share it.
+const argumentsHelp = `
+
+Each argument becomes what the parameter wants: a string is taken as it is, a
+number, boolean, time (RFC 3339) or duration (1m30s) is read, bytes are base64,
+and lists, maps and structs are JSON.
+  @path   the content of a file, -  standard input. A parameter of bytes gets
+          it to the byte, a string without the line feed at its end.
+  @@x     the text "@x"
+  --json  all arguments as one JSON array (or @path or - that holds one)
+Flags go before the arguments: what follows %s is passed on as it is,
+be it -3 or --help. A "--" in that place is left out.
+
+A string is printed as it is, with a line feed if it has none at its end; bytes
+as they are; a list of simple values one to a line; everything else as JSON; no
+result as nothing. -o json prints one JSON document: bytes as base64, NaN and
+the infinities as strings, integers with all their digits.`
+
+// target is what invoke or call is to call.
+type target struct {
+	name   naming.Name
+	method string // empty for a function
+}
+
+// String is the target as messages name it.
+func (t target) String() string {
+	if t.method == "" {
+		return string(t.name)
+	}
+	return string(t.name) + "." + t.method
+}
+
+// invokeCommand is "client invoke".
+func (a *app) invokeCommand() *cobra.Command {
+	var array string
+	cmd := &cobra.Command{
+		Use:     "invoke NAME METHOD [ARG...]",
+		GroupID: groupCall,
+		Short:   "Call a method of an object",
+		Long:    `invoke calls METHOD of the object called NAME and prints its result.` + fmt.Sprintf(argumentsHelp, "METHOD"),
+		Example: `  client invoke greeting get_fortune letian
+  client invoke -o json shop.cart add '{"sku": "A1", "count": 2}'
+  client invoke --node daemon-2 --timeout 1s greeting get_fortune letian
+  client invoke files put report.pdf @report.pdf
+  date | client invoke greeting get_fortune -`,
+		ValidArgsFunction: a.completeInvoke,
+	}
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+		// Flags may also stand between the two names.
+		if len(args) > 1 {
+			if err := cmd.Flags().Parse(args[1:]); err != nil {
+				return cmd.FlagErrorFunc()(cmd, err)
+			}
+			if help, _ := cmd.Flags().GetBool("help"); help {
+				return cmd.Help()
+			}
+			if err := a.global.settle(cmd.Flags(), a.opts.Getenv); err != nil {
+				return err
+			}
+			args = append(args[:1:1], cmd.Flags().Args()...)
+		}
+		if err := wantArgs(cmd.CommandPath(), args, 2, -1, "the NAME of an object and a METHOD", "client invoke greeting get_fortune letian"); err != nil {
+			return err
+		}
+		name, err := parseName(args[0])
+		if err != nil {
+			return err
+		}
+		if args[1] == "" {
+			return usagef("client describe "+args[0]+" shows the methods", "the METHOD is empty")
+		}
+		return a.call(ctx, target{name, args[1]}, args[2:], array, cmd.Flags().Changed("json"), native{})
+	})
+	declareCall(cmd, &array)
+	return cmd
+}
+
+// declareCall adds to cmd the flags that invoke and call share.
+func declareCall(cmd *cobra.Command, array *string) {
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().StringVar(array, "json", "", "all arguments as one JSON `array`, with numbers exact")
+}
+
+// call calls t with the arguments as written, encoded by as, and prints the
+// result.
+func (a *app) call(ctx context.Context, t target, args []string, array string, given bool, as encoding) error {
+	words, err := a.words(ctx, withoutDashes(args), array, given)
+	if err != nil {
+		return err
+	}
+	return a.inMesh(ctx, func(ctx context.Context, m *farcall.Mesh) error {
+		result, err := a.callIn(ctx, m, t, words, as)
+		if err != nil {
+			return err
+		}
+		return a.emitResult(result)
+	})
+}
+
+// withoutDashes returns args without a "--" before them.
+func withoutDashes(args []string) []string {
+	if len(args) > 0 && args[0] == "--" {
+		return args[1:]
+	}
+	return args
+}
+
+// emitResult writes the result of a call.
+func (a *app) emitResult(result any) error {
+	return a.emit(result, func(w io.Writer) error { return writeText(w, result, isTerminal(w)) })
+}
+
+// callIn calls t in the mesh and returns its result.
+func (a *app) callIn(ctx context.Context, m *farcall.Mesh, t target, words []word, as encoding) (any, error) {
+	what := "object"
+	if t.method == "" {
+		what = "function"
+	}
+	entry, err := a.lookup(ctx, m, t.name, what)
+	if err != nil {
+		return nil, err
+	}
+	if (kindOf(entry) == naming.KindFunction) != (t.method == "") {
+		return nil, a.wrongKind(ctx, m, t, words)
+	}
+	args, err := a.arguments(ctx, m, t, words)
+	if err != nil {
+		return nil, err
+	}
+	call, err := as.newCall(ctx, a, t, args)
+	if err != nil {
+		return nil, a.callFailed(err, t, "")
+	}
+	var on naming.Instance
+	call.Pin = a.global.pin()
+	call.Sent = func(inst naming.Instance) {
+		on = inst
+		a.verbosef("call %s on node %s at %s", t, inst.Node, inst.Addrs[naming.ProtocolMesh])
+	}
+	start := a.opts.Now()
+	reply, err := m.Handler().Handle(ctx, call)
+	if err != nil {
+		return nil, a.callFailed(err, t, on.Node)
+	}
+	a.verbosef("reply from node %s after %s", on.Node, short(a.opts.Now().Sub(start)))
+	result, err := as.result(a, reply.Result)
+	if err != nil {
+		return nil, &failure{code: ExitInternal, err: fmt.Errorf("result of %s from node %s: %w", t, on.Node, err)}
+	}
+	return result, nil
+}
+
+// wrongKind is the failure of invoke on a function, and of call on an object.
+func (a *app) wrongKind(ctx context.Context, m *farcall.Mesh, t target, words []word) error {
+	if t.method != "" {
+		line := "client call " + quoted(string(t.name))
+		for _, w := range append([]word{{text: t.method}}, words...) {
+			line += " " + quoted(w.text)
+		}
+		if len(line) > 200 {
+			line = "client call " + quoted(string(t.name)) + " ..."
+		}
+		return &failure{code: ExitUsage, err: fmt.Errorf("%s is a function, not an object", t.name), hint: line}
+	}
+	f := &failure{
+		code: ExitUsage,
+		err:  fmt.Errorf("%s is an object, not a function", t.name),
+		hint: "client invoke " + quoted(string(t.name)) + " METHOD",
+	}
+	if info, err := m.Describe(ctx, t.name, a.global.pin()); err == nil && len(info.Methods) > 0 {
+		f.hint += "; it has " + andList(methodNames(info))
+	}
+	return f
+}
+
+// looksLikeFlag reports whether one of words is spelt as a flag of the command,
+// which is then a likely reason for an argument too many.
+func looksLikeFlag(words []word) (string, bool) {
+	for _, w := range words {
+		if w.from != "" || w.json {
+			continue
+		}
+		for _, flag := range []string{"-o", "--output", "--json", "--node", "--timeout", "--nameserver", "--url", "--native", "-v", "--verbose", "-h", "--help"} {
+			if w.text == flag || strings.HasPrefix(w.text, flag+"=") {
+				return flag, true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,268 @@
+package rmi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// pendingCall is a call of this side that waits for its reply. It is used again
+// once nobody can complete it any more.
+type pendingCall struct {
+	done  chan struct{} // gets one value when reply and err are set
+	reply Reply
+	err   *Error
+
+	w *writer // that its request goes by
+	// end is where in w's bytes the request ends; 0 before it was appended.
+	// Guarded by w.mu.
+	end uint64
+}
+
+// complete ends the call. Only who took it out of the table may.
+func (p *pendingCall) complete(r Reply, err *Error) {
+	p.reply, p.err = r, err
+	p.done <- struct{}{}
+}
+
+// fail completes the call because the session has ended. The method may have
+// run if all of the request was given to the session.
+func (p *pendingCall) fail(c *Conn, cause error) {
+	p.w.mu.Lock()
+	sent := p.end != 0 && p.end <= p.w.handed
+	p.w.mu.Unlock()
+	err := Errorf(Unavailable, "the connection to %s broke while the call was under way: %w", c.peerName(), cause)
+	if !sent {
+		err = refusal(Unavailable, "the connection to %s broke before the call was sent: %w", c.peerName(), cause)
+	}
+	p.complete(Reply{}, err)
+}
+
+// Handle sends call to the peer and waits for the reply, for as long as ctx
+// lasts: it returns at ctx's end whatever the peer does, and tells the peer.
+// The reply's data is the caller's. Errors are [*Error]: the peer's, or one
+// with the code UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED, RESOURCE_EXHAUSTED or
+// INVALID_ARGUMENT made here, whose Execution says whether the peer may have
+// seen the call.
+func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
+	c.out.Add(1)
+	defer c.callReturned()
+	if refused := c.leave.gate.Load(); refused != nil {
+		err := *refused
+		return Reply{}, &err
+	}
+	timeout, err := c.checkCall(ctx, call)
+	if err != nil {
+		return Reply{}, err
+	}
+	c.stats.callsOut.Add(1)
+	if len(call.Args.Data) > LargePayload {
+		return c.callLarge(ctx, call, timeout)
+	}
+	l, lerr := c.outgoing(ctx)
+	if lerr != nil {
+		return Reply{}, c.notSent(ctx, call, lerr)
+	}
+
+	p := c.newPending(l.w)
+	id := c.lastID.Add(1)
+	if !c.pending.put(id, p) {
+		return Reply{}, c.notSent(ctx, call, c.Err())
+	}
+	if werr := l.w.lock(ctx); werr != nil {
+		if _, mine := c.pending.take(id); !mine {
+			return c.outcome(p)
+		}
+		c.waiters.Put(p)
+		return Reply{}, c.notSent(ctx, call, werr)
+	}
+	before := len(l.w.buf)
+	l.w.buf = appendRequest(l.w.buf, id, timeout, call)
+	l.w.buf = append(l.w.buf, call.Args.Data...)
+	p.end = l.w.appended + uint64(len(l.w.buf)-before)
+	l.w.unlock(before, 1)
+
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		if _, mine := c.pending.take(id); mine {
+			c.waiters.Put(p)
+			l.w.force(frameCancel, id)
+			return Reply{}, c.gaveUp(ctx, call)
+		}
+		<-p.done // the reply came at the same moment
+	}
+	return c.received(p)
+}
+
+// Ping sends a small frame to the part of the peer that reads calls, and
+// returns how long the answer took: unlike the session's own round trip it says
+// that the peer's call path is alive. Errors are as those of Handle.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	call := &Call{Object: "ping"}
+	l, err := c.outgoing(ctx)
+	if err != nil {
+		return 0, c.notSent(ctx, call, err)
+	}
+	p := c.newPending(l.w)
+	id := c.lastID.Add(1)
+	if !c.pending.put(id, p) {
+		return 0, c.notSent(ctx, call, c.Err())
+	}
+	l.w.force(framePing, id)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		if _, mine := c.pending.take(id); mine {
+			c.waiters.Put(p)
+			return 0, c.gaveUp(ctx, call)
+		}
+		<-p.done
+	}
+	_, err = c.received(p)
+	return time.Since(start), err
+}
+
+// checkCall returns the time that call has left, 0 for no limit, or why it
+// cannot be sent.
+func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error) {
+	if ctx.Err() != nil {
+		return 0, c.notSent(ctx, call, context.Cause(ctx))
+	}
+	var timeout time.Duration
+	if deadline, ok := ctx.Deadline(); ok {
+		if timeout = time.Until(deadline); timeout <= 0 {
+			return 0, c.notSent(ctx, call, context.DeadlineExceeded)
+		}
+	}
+	switch {
+	case len(call.Object) > MaxObjectLen:
+		return 0, refusal(InvalidArgument, "the object's name has %d bytes, and the longest allowed is %d", len(call.Object), MaxObjectLen)
+	case len(call.Method) > MaxMethodLen:
+		return 0, refusal(InvalidArgument, "the method's name has %d bytes, and the longest allowed is %d", len(call.Method), MaxMethodLen)
+	case len(call.Args.Data) > c.opts.MaxPayload:
+		return 0, refusal(ResourceExhausted, "the arguments of %s have %d bytes, and the most this node sends is %d", target(call), len(call.Args.Data), c.opts.MaxPayload)
+	}
+	if err := checkMetadata(call.Metadata); err != nil {
+		return 0, err
+	}
+	return timeout, nil
+}
+
+// newPending returns a pendingCall for a request that goes by w.
+func (c *Conn) newPending(w *writer) *pendingCall {
+	p, ok := c.waiters.Get().(*pendingCall)
+	if !ok {
+		p = &pendingCall{done: make(chan struct{}, 1)}
+	}
+	p.w, p.end = w, 0
+	return p
+}
+
+// outcome waits for p, which another goroutine completes, and returns what came
+// of it.
+func (c *Conn) outcome(p *pendingCall) (Reply, error) {
+	<-p.done
+	return c.received(p)
+}
+
+// received returns what came of p, whose done has been read.
+func (c *Conn) received(p *pendingCall) (Reply, error) {
+	reply, err := p.reply, p.err
+	p.reply, p.err = Reply{}, nil
+	c.waiters.Put(p)
+	if err != nil {
+		return Reply{}, err
+	}
+	return reply, nil
+}
+
+// answered completes the call that a REPLY or ERROR frame belongs to. A reply
+// that comes too late is dropped.
+func (c *Conn) answered(h frameHeader, body []byte) error {
+	head, payload, err := splitBody(body)
+	if err != nil {
+		return err
+	}
+	p, ok := c.pending.take(h.id)
+	if !ok {
+		return nil
+	}
+	reply, failure := c.decodeAnswer(h, head)
+	if failure == nil {
+		if len(payload) > c.opts.MaxPayload {
+			failure = c.resultTooBig(uint64(len(payload)))
+		} else {
+			reply.Result.Data = bytes.Clone(payload)
+		}
+	}
+	p.complete(reply, failure)
+	return nil
+}
+
+// decodeAnswer reads the head of a REPLY or ERROR frame.
+func (c *Conn) decodeAnswer(h frameHeader, head []byte) (Reply, *Error) {
+	if h.flags&flagsCritical != 0 {
+		return Reply{}, Errorf(Internal, "%s answered in a form (flags %#x) that this version does not know", c.peerName(), h.flags)
+	}
+	if h.typ == frameError {
+		return Reply{}, decodeError(head)
+	}
+	var rh replyHead
+	if err := rh.decode(head); err != nil {
+		err.Execution = Executed
+		return Reply{}, err
+	}
+	return Reply{Result: Payload{Type: rh.typ}, Metadata: rh.metadata}, nil
+}
+
+// resultTooBig is the error of a call whose result is over the limit.
+func (c *Conn) resultTooBig(n uint64) *Error {
+	return Errorf(ResourceExhausted, "the result has %d bytes, and the most this node takes is %d", n, c.opts.MaxPayload)
+}
+
+// notSent is the error of a call that was certainly not executed because of
+// err.
+func (c *Conn) notSent(ctx context.Context, call *Call, err error) error {
+	return refusal(c.notSentCode(ctx, err), "call %s on %s: not sent: %w", target(call), c.peerName(), err)
+}
+
+// notSentCode returns the code for err, which is ctx's if ctx has ended.
+func (c *Conn) notSentCode(ctx context.Context, err error) Code {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return DeadlineExceeded
+	case ctx.Err() == nil:
+		if code, ok := codeOf(err); ok && code == ResourceExhausted {
+			return code
+		}
+		return Unavailable
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return DeadlineExceeded
+	}
+	return Canceled
+}
+
+// gaveUp is the error of a call that was sent and whose ctx has ended.
+func (c *Conn) gaveUp(ctx context.Context, call *Call) error {
+	code, why := Canceled, "the caller gave up"
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code, why = DeadlineExceeded, "no reply before the deadline"
+	}
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != err {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	return Errorf(code, "call %s on %s: %s: %w", target(call), c.peerName(), why, err)
+}
+
+// target returns what a call calls, for messages.
+func target(call *Call) string {
+	if call.Method == "" {
+		return string(call.Object)
+	}
+	return fmt.Sprintf("%s.%s", call.Object, call.Method)
+}

@@ -1,0 +1,163 @@
+package rmi
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"farcall.dev/transport"
+)
+
+// leave is how the two sides part without losing a call. The side that wants to
+// leave says GOAWAY(soon) on its lane. From then on neither starts a call. Each
+// says GOAWAY(done) once all the calls it has sent are answered; that a request
+// crossed the GOAWAY on the wire does no harm, it is served like any other. When
+// the leaver has heard the other's done, and has none of its own calls and none
+// of the other's under way, nothing can get lost, and it ends the session.
+type leave struct {
+	// gate, once set, refuses new calls of this side.
+	gate atomic.Pointer[Error]
+	// peer is closed when the peer wants to leave; ours when this side does.
+	peer, ours         chan struct{}
+	peerOnce, oursOnce sync.Once
+	// peerDone says that the peer sends no more requests; told that we said so.
+	peerDone, told atomic.Bool
+
+	mu     sync.Mutex
+	notify chan struct{} // guarded by mu; closed at the next change
+}
+
+// newLeave returns a leave in which nobody has left.
+func newLeave() leave {
+	return leave{peer: make(chan struct{}), ours: make(chan struct{}), notify: make(chan struct{})}
+}
+
+// changed wakes those who wait for calls to finish, if there are any.
+func (l *leave) changed(c *Conn) {
+	if l.gate.Load() == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.notify)
+	l.notify = make(chan struct{})
+}
+
+// change returns what is closed at the next change.
+func (l *leave) change() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.notify
+}
+
+// shut makes err the answer to new calls of this side, if there is none yet.
+func (c *Conn) shut(err *Error) {
+	err.Execution = NotExecuted
+	c.leave.gate.CompareAndSwap(nil, err)
+}
+
+// PeerGoingAway is closed when the peer has asked for no more calls. New calls
+// are then refused here, with UNAVAILABLE and not executed.
+func (c *Conn) PeerGoingAway() <-chan struct{} { return c.leave.peer }
+
+// peerLeaves handles a GOAWAY frame.
+func (c *Conn) peerLeaves(what leaving) {
+	switch what {
+	case leavingSoon:
+		c.peerGoesAway()
+	case leavingDone:
+		c.leave.peerDone.Store(true)
+		c.leave.changed(c)
+	}
+}
+
+// peerGoesAway notes that the peer wants to leave.
+func (c *Conn) peerGoesAway() {
+	c.leave.peerOnce.Do(func() {
+		c.shut(Errorf(Unavailable, "%s is going away: %w", c.peerName(), transport.ErrGoAway))
+		close(c.leave.peer)
+	})
+}
+
+// watch is the watcher: when either side wants to leave, it says when this side
+// has no more calls under way.
+func (c *Conn) watch() {
+	select {
+	case <-c.session.PeerGoingAway():
+		c.peerGoesAway()
+	case <-c.leave.peer:
+	case <-c.leave.ours:
+	case <-c.ctx.Done():
+		return
+	}
+	for {
+		change := c.leave.change()
+		if c.out.Load() == 0 {
+			break
+		}
+		select {
+		case <-change:
+		case <-c.ctx.Done():
+			return
+		}
+	}
+	if c.sendGoAway(c.ctx, leavingDone) == nil {
+		c.leave.told.Store(true)
+		c.leave.changed(c)
+	}
+}
+
+// sendGoAway sends a GOAWAY frame on this side's lane.
+func (c *Conn) sendGoAway(ctx context.Context, what leaving) error {
+	l, err := c.outgoing(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.w.lock(ctx); err != nil {
+		return err
+	}
+	before := len(l.w.buf)
+	l.w.buf = appendGoAway(l.w.buf, what)
+	l.w.unlock(before, 1)
+	return nil
+}
+
+// Shutdown leaves in peace: it refuses new calls here, asks the peer to send no
+// more, waits until the calls of both sides have been answered, and ends the
+// session. Calls that the peer sent before it learnt of it are served too. When
+// ctx ends first, what is left is cut off and ctx's error returned. A session
+// that ends otherwise meanwhile is no error here: its calls have failed, and
+// Err says why.
+func (c *Conn) Shutdown(ctx context.Context) error {
+	c.shut(Errorf(Unavailable, "the connection to %s is being closed here: %w", c.peerName(), transport.ErrGoAway))
+	c.leave.oursOnce.Do(func() { close(c.leave.ours) })
+	err := c.sendGoAway(ctx, leavingSoon)
+	for err == nil {
+		change := c.leave.change()
+		if c.parted() {
+			break
+		}
+		select {
+		case <-change:
+		case <-c.ctx.Done():
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	ended := c.Err() != nil
+	c.Close()
+	if err == nil || ended {
+		return nil
+	}
+	return fmt.Errorf("shut down the connection to %s: %w", c.peerName(), err)
+}
+
+// parted reports whether neither side needs the session any more, or it has
+// ended.
+func (c *Conn) parted() bool {
+	if c.ctx.Err() != nil {
+		return true
+	}
+	return c.leave.told.Load() && c.leave.peerDone.Load() && c.in.Load() == 0 && c.out.Load() == 0
+}

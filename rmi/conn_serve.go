@@ -1,0 +1,299 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"farcall.dev/naming"
+	"farcall.dev/transport"
+)
+
+// request admits or refuses a call that came by a lane. It never waits for a
+// handler. An error ends the session.
+func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
+	head, payload, err := splitBody(body)
+	if err != nil {
+		return err
+	}
+	var rh requestHead
+	if refused := c.admit(h, head, uint64(len(payload)), &rh); refused != nil {
+		return c.urgent(l.w, func(b []byte) []byte { return appendError(b, h.id, refused, false) })
+	}
+	s := c.newServed(h.id, &rh, l.intern(rh.object), l.intern(rh.method))
+	s.lane = l.w
+	if !c.serving.put(s.id, s) {
+		c.release(s)
+		return c.sameID()
+	}
+	if s.args = c.buffers.copyOf(payload); s.args != nil {
+		s.call.Args.Data = *s.args
+	}
+	c.workers.do(s)
+	return nil
+}
+
+// sameID returns why a call could not be entered in the table: nil when c has
+// ended, which is nobody's fault.
+func (c *Conn) sameID() error {
+	if c.ctx.Err() != nil {
+		return nil
+	}
+	return errSameID
+}
+
+// admit decodes a request's head into rh and counts the call as in flight, or
+// returns why it is refused.
+func (c *Conn) admit(h frameHeader, head []byte, size uint64, rh *requestHead) *Error {
+	var refused *Error
+	if h.flags&flagsCritical != 0 {
+		refused = refusal(Unimplemented, "the request has flags (%#x) that this version does not know", h.flags)
+	} else if refused = rh.decode(head); refused == nil && size > uint64(c.opts.MaxPayload) {
+		refused = refusal(ResourceExhausted, "the arguments have %d bytes, and the most this node takes is %d", size, c.opts.MaxPayload)
+	}
+	if refused == nil {
+		if c.in.Add(1) <= int64(c.opts.MaxInFlight) {
+			c.stats.callsIn.Add(1)
+			return nil
+		}
+		c.callAnswered()
+		refused = refusal(ResourceExhausted, "%d calls of this connection are in flight, and no more are allowed", c.opts.MaxInFlight)
+	}
+	c.stats.refused.Add(1)
+	return refused
+}
+
+// newServed returns an admitted call, without its arguments.
+func (c *Conn) newServed(id uint64, rh *requestHead, object, method string) *servedCall {
+	s := &servedCall{conn: c, id: id, call: Call{
+		Object: naming.Name(object), Method: method,
+		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer,
+	}}
+	if rh.timeout > 0 {
+		s.deadline = timeAfter(rh.timeout)
+	}
+	return s
+}
+
+// release gives back what an admitted call holds.
+func (c *Conn) release(s *servedCall) {
+	c.buffers.release(s.args)
+	if s.release != nil {
+		s.release()
+	}
+	c.callAnswered()
+}
+
+// serve runs a call and answers it. It is what workers do.
+func (c *Conn) serve(s *servedCall) {
+	returned := false
+	defer func() {
+		if !returned { // the handler has called runtime.Goexit
+			c.answer(s, Reply{}, Errorf(Internal, "call %s: the handler ended its goroutine", target(&s.call)))
+		}
+	}()
+	reply, err := c.invoke(s)
+	returned = true
+	c.answer(s, reply, err)
+}
+
+// invoke runs the handler. A panic becomes an INTERNAL error.
+func (c *Conn) invoke(s *servedCall) (reply Reply, failure *Error) {
+	switch {
+	case s.late():
+		return Reply{}, refusal(DeadlineExceeded, "call %s: the deadline passed before the call could start", target(&s.call))
+	case s.Err() != nil:
+		return Reply{}, refusal(Canceled, "call %s: the caller gave up before the call could start", target(&s.call))
+	case c.handler == nil:
+		return Reply{}, refusal(Unimplemented, "call %s: this node serves nothing on this connection", target(&s.call))
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			trace := string(debug.Stack())
+			c.log.Error("handler panicked", "peer", c.peerName(), "object", string(s.call.Object), "method", s.call.Method, "panic", fmt.Sprint(p), "trace", trace)
+			reply, failure = Reply{}, &Error{Code: Internal, Message: fmt.Sprintf("call %s: the handler panicked", target(&s.call)), Trace: trace}
+		}
+	}()
+	reply, err := c.handler.Handle(s, &s.call)
+	return reply, FromError(err)
+}
+
+// answer sends the outcome of a call to the peer, if it still wants it, and
+// gives back what the call holds.
+func (c *Conn) answer(s *servedCall, reply Reply, failure *Error) {
+	if s.finish() {
+		if failure == nil {
+			failure = c.checkReply(s, &reply)
+		}
+		if failure == nil && len(reply.Result.Data) > LargePayload {
+			c.answerLarge(s, &reply)
+		} else {
+			c.answerLane(s, &reply, failure)
+		}
+	}
+	c.serving.take(s.id)
+	c.release(s)
+}
+
+// checkReply returns why a reply cannot be sent, or nil.
+func (c *Conn) checkReply(s *servedCall, reply *Reply) *Error {
+	if n := len(reply.Result.Data); n > c.opts.MaxPayload {
+		return Errorf(ResourceExhausted, "the result of %s has %d bytes, and the most this node sends is %d", target(&s.call), n, c.opts.MaxPayload)
+	}
+	if err := checkMetadata(reply.Metadata); err != nil {
+		err.Message, err.Execution = "the reply of "+target(&s.call)+": "+err.Message, Executed
+		return err
+	}
+	return nil
+}
+
+// answerLane appends a small reply to the lane that the call came by. It waits
+// for room there if it must: a peer that does not read its replies keeps its
+// own calls in flight, and nobody else's.
+func (c *Conn) answerLane(s *servedCall, reply *Reply, failure *Error) {
+	w := s.lane
+	if w == nil {
+		l, err := c.answeringLane()
+		if err != nil {
+			return // the session has ended
+		}
+		w = l.w
+	}
+	if w.lock(c.ctx) != nil {
+		return
+	}
+	before := len(w.buf)
+	if failure != nil {
+		w.buf = appendError(w.buf, s.id, failure, c.opts.SendTrace)
+	} else {
+		w.buf = appendReply(w.buf, s.id, reply)
+		w.buf = append(w.buf, reply.Result.Data...)
+	}
+	w.unlock(before, 1)
+}
+
+// answeringLane returns a lane for the answer to a call that came by a stream of
+// its own: one of the peer's, or else this side's.
+func (c *Conn) answeringLane() (*lane, error) {
+	c.mu.Lock()
+	lanes := c.lanes
+	c.mu.Unlock()
+	if len(lanes) > 0 {
+		return lanes[0], nil
+	}
+	return c.outgoing(c.ctx)
+}
+
+// answerLarge sends a large result on a stream of its own. A caller that gives
+// up cuts it short.
+func (c *Conn) answerLarge(s *servedCall, reply *Reply) {
+	select {
+	case c.resultSlots <- struct{}{}:
+		defer func() { <-c.resultSlots }()
+	case <-c.ctx.Done():
+		return
+	}
+	stream, err := c.session.Open(c.ctx)
+	if err != nil {
+		failure := Errorf(Unavailable, "the result of %s could not be sent: %w", target(&s.call), err)
+		c.answerLane(s, nil, failure)
+		return
+	}
+	defer stream.Close()
+	if !s.abortWith(func() { stream.Close() }) {
+		return
+	}
+	c.stats.largeSent.Add(1)
+	c.stats.framesSent.Add(1)
+	for _, b := range [...][]byte{appendReply([]byte{byte(streamResult)}, s.id, reply), reply.Result.Data} {
+		n, err := stream.Write(b)
+		c.stats.bytesSent.Add(uint64(n))
+		if err != nil {
+			return // the caller has left, or the session has ended
+		}
+	}
+}
+
+// readCall takes a call that came by a stream of its own.
+func (c *Conn) readCall(stream transport.Stream, r *frameReader) {
+	h, head, size, err := r.nextHead()
+	stream.SetReadDeadline(noDeadline)
+	if err != nil || h.typ != frameRequest {
+		return
+	}
+	var rh requestHead
+	if refused := c.admit(h, head, size, &rh); refused != nil {
+		c.say(stream, appendError(nil, h.id, refused, false))
+		return
+	}
+	s := c.newServed(h.id, &rh, string(rh.object), string(rh.method))
+	if !c.serving.put(s.id, s) {
+		c.release(s)
+		if err := c.sameID(); err != nil {
+			c.laneEnded(err)
+		}
+		return
+	}
+	if refused := c.readArguments(s, stream, r, size); refused != nil {
+		c.serving.take(s.id)
+		c.release(s)
+		c.say(stream, appendError(nil, h.id, refused, false))
+		return
+	}
+	c.say(stream, appendSmallFrame(nil, frameTaken, h.id))
+	c.workers.do(s)
+}
+
+// say writes a small frame to the stream of a large call.
+func (c *Conn) say(stream transport.Stream, frame []byte) {
+	stream.SetWriteDeadline(timeAfter(c.opts.StallTimeout))
+	if _, err := stream.Write(frame); err == nil {
+		c.stats.framesSent.Add(1)
+		c.stats.bytesSent.Add(uint64(len(frame)))
+	}
+}
+
+// readArguments reads the payload of a large request, once there is memory for
+// it, or returns why the call is refused.
+func (c *Conn) readArguments(s *servedCall, stream transport.Stream, r *frameReader, size uint64) *Error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.LargeWait)
+	defer cancel()
+	if !s.deadline.IsZero() {
+		stream.SetReadDeadline(s.deadline)
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, s.deadline)
+		defer stop()
+	}
+	if err := c.largeArgs.acquire(ctx, int64(size)); err != nil {
+		return refusal(ResourceExhausted, "large arguments of this connection take up %d bytes, and there is no room for %d more", c.opts.MaxLargeMemory, size)
+	}
+	s.release = func() { c.largeArgs.release(int64(size)) }
+	data, err := r.payload(size)
+	switch {
+	case err == nil:
+		c.stats.largeReceived.Add(1)
+		s.call.Args.Data = data
+		return nil
+	case s.late():
+		return refusal(DeadlineExceeded, "call %s: the deadline passed before the arguments had arrived", target(&s.call))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return refusal(Canceled, "call %s: the caller gave up while it sent the arguments", target(&s.call))
+	}
+	return refusal(Unavailable, "call %s: the arguments broke off: %w", target(&s.call), err)
+}
+
+// callAnswered counts a call of the peer as finished.
+func (c *Conn) callAnswered() {
+	if c.in.Add(-1) == 0 {
+		c.leave.changed(c)
+	}
+}
+
+// callReturned counts a call of this side as finished.
+func (c *Conn) callReturned() {
+	if c.out.Add(-1) == 0 {
+		c.leave.changed(c)
+	}
+}

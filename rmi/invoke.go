@@ -1,0 +1,97 @@
+package rmi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"farcall.dev/naming"
+)
+
+// Invoke calls a method of an object, or a function when method is empty, by h,
+// and returns its result in the types that [DecodeValue] chooses for any: nil
+// for a method that returns nothing, a []any for one that returns several
+// values. h may be anything that carries out calls: a connection, a router,
+// or the [Objects] of this process.
+//
+// Errors are an [*Error]. That the arguments cannot travel is INVALID_ARGUMENT,
+// NotExecuted; that the result cannot be read is INTERNAL.
+func Invoke(ctx context.Context, h Handler, object naming.Name, method string, args ...any) (any, error) {
+	return InvokeAs[any](ctx, h, object, method, args...)
+}
+
+// InvokeAs is [Invoke] with a result of type T, by the rules of [DecodeValue].
+// A method that returns several values fits a T of []any, or of a struct whose
+// field `_ struct{}` has the tag `cbor:",toarray"`.
+func InvokeAs[T any](ctx context.Context, h Handler, object naming.Name, method string, args ...any) (T, error) {
+	var result T
+	err := InvokeInto(ctx, h, &result, object, method, args...)
+	return result, err
+}
+
+// InvokeInto is [Invoke] with the result decoded into the variable that result
+// points to; nil drops it.
+func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, method string, args ...any) error {
+	call, err := NewCall(ctx, object, method, args...)
+	if err != nil {
+		return err
+	}
+	reply, err := sendCall(ctx, h, call)
+	if err != nil || result == nil {
+		return err
+	}
+	if err := DecodeValue(reply, result); err != nil {
+		return badReply(object, method, err)
+	}
+	return nil
+}
+
+// NewCall returns a call with its arguments encoded, for callers that set more
+// of it before they give it to a [Handler]; the reply is for [DecodeValue]. It
+// carries the metadata of [WithMetadata]. Its errors are those of [Invoke].
+func NewCall(ctx context.Context, object naming.Name, method string, args ...any) (*Call, error) {
+	call := &Call{Object: object, Method: method, Metadata: outgoing(ctx)}
+	var err error
+	if call.Args, err = EncodeArgs(args...); err != nil {
+		return nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
+	}
+	return call, nil
+}
+
+// sendCall has h carry out call and returns the result as it came.
+func sendCall(ctx context.Context, h Handler, call *Call) (Payload, error) {
+	reply, err := h.Handle(ctx, call)
+	if err == nil {
+		return reply.Result, nil
+	}
+	if _, ours := err.(*Error); ours {
+		return Payload{}, err
+	}
+	return Payload{}, FromError(err)
+}
+
+// badReply is the failure of a call whose result cannot be read.
+func badReply(object naming.Name, method string, err error) *Error {
+	return &Error{Code: Internal, cause: err,
+		Message: fmt.Sprintf("result of %s: %v", called(&Call{Object: object, Method: method}), err)}
+}
+
+// metadataKey is the key of outgoing metadata in a context.
+type metadataKey struct{}
+
+// WithMetadata returns a context whose calls carry md in addition to what ctx's
+// would; md wins. Keys are lower case. The metadata of a call that is being
+// served ([CallFrom]) does not go along with the calls that it makes, unless
+// it is put here. md is copied.
+func WithMetadata(ctx context.Context, md Metadata) context.Context {
+	all := make(Metadata, len(md))
+	maps.Copy(all, outgoing(ctx))
+	maps.Copy(all, md)
+	return context.WithValue(ctx, metadataKey{}, all)
+}
+
+// outgoing returns what WithMetadata put into ctx.
+func outgoing(ctx context.Context) Metadata {
+	md, _ := ctx.Value(metadataKey{}).(Metadata)
+	return md
+}

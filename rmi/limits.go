@@ -1,0 +1,129 @@
+package rmi
+
+import (
+	"log/slog"
+	"time"
+
+	"farcall.dev/naming"
+)
+
+// The limits of the protocol. They are the same on every node; what a node may
+// choose for itself is in [ConnOptions].
+const (
+	// MaxObjectLen and MaxMethodLen bound the names in a call, in bytes. A call
+	// with a longer one is refused with INVALID_ARGUMENT.
+	MaxObjectLen = naming.MaxNameLen
+	MaxMethodLen = 255
+	// MaxMetadataKeys and MaxMetadataSize bound the metadata of a call or a
+	// reply: its entries, and the bytes of all keys and values together. A call
+	// with more is refused with RESOURCE_EXHAUSTED; a reply with more becomes
+	// that error.
+	MaxMetadataKeys = 64
+	MaxMetadataSize = 8 << 10
+	// MaxMetadataKeyLen bounds one metadata key, in bytes.
+	MaxMetadataKeyLen = 128
+	// LargePayload is the largest payload, in bytes, that goes by the lane with
+	// everybody's small calls. A larger one gets a stream of its own.
+	LargePayload = 32 << 10
+
+	// maxFrameHead bounds a frame's head, maxFrame the body of a frame on a lane.
+	maxFrameHead = 24 << 10
+	maxFrame     = 64 << 10
+	// maxErrorText bounds an error's message and its trace, each; longer text
+	// is cut. maxErrorDetails and maxErrorDetailSize bound its details; what
+	// does not fit is left out.
+	maxErrorText       = 8 << 10
+	maxErrorDetails    = 32
+	maxErrorDetailSize = 4 << 10
+	maxErrorType       = 255
+	// maxInterned bounds the names that one lane remembers so as not to
+	// allocate them for each call.
+	maxInterned = 256
+	// maxLargeStreams bounds the streams that one side has open at a time for
+	// large calls, and again for large results; those beyond it wait.
+	maxLargeStreams = 64
+	// maxPeerStreams bounds the streams that the peer may have open; one more
+	// is closed unread. It leaves room for what maxLargeStreams allows twice.
+	maxPeerStreams = 256
+	// maxLanes bounds the lanes of a session, of both sides.
+	maxLanes = 16
+	// streamHeadTimeout bounds the time a stream that the peer opened may take
+	// to say what it is.
+	streamHeadTimeout = 10 * time.Second
+)
+
+// The defaults of [ConnOptions].
+const (
+	DefaultMaxInFlight    = 4096
+	DefaultMaxPayload     = 64 << 20
+	DefaultMaxLargeMemory = 256 << 20
+	DefaultMaxBuffered    = 1 << 20
+	DefaultWorkerIdle     = 10 * time.Second
+	DefaultStallTimeout   = 10 * time.Second
+	DefaultLargeWait      = 5 * time.Second
+)
+
+// ConnOptions are the limits and habits of a [Conn]. The zero value is good.
+type ConnOptions struct {
+	// Logger gets what no caller can see: panics of handlers with their stack,
+	// peers that break the protocol. Nil discards it.
+	Logger *slog.Logger
+	// MaxInFlight bounds the peer's calls that are waiting or running here at a
+	// time. One more is refused at once with RESOURCE_EXHAUSTED, not executed.
+	// Default 4096.
+	MaxInFlight int
+	// MaxPayload is the largest payload, in bytes, that is sent or taken. A
+	// larger one fails with RESOURCE_EXHAUSTED: on this side before anything is
+	// sent, from the peer without being read. The session lives on.
+	// Default 64 MiB.
+	MaxPayload int
+	// MaxLargeMemory bounds the bytes of large arguments that are held for the
+	// peer at a time, and again the bytes of large results that are arriving.
+	// An argument that does not fit waits for up to LargeWait and is then
+	// refused with RESOURCE_EXHAUSTED, not executed; a result waits as long as
+	// its caller does. Default 256 MiB, and never less than MaxPayload.
+	MaxLargeMemory int64
+	// LargeWait is how long a large argument waits for memory. Default 5 s.
+	LargeWait time.Duration
+	// MaxBuffered bounds the bytes of small frames that wait to be written to
+	// the peer, per lane. At the bound callers, and workers with replies, wait
+	// until the peer has taken some or their context ends. Default 1 MiB.
+	MaxBuffered int
+	// StallTimeout is how long the part of a Conn that reads may wait to give
+	// an answer to a peer that reads nothing, before the session is given up.
+	// Default 10 s.
+	StallTimeout time.Duration
+	// WorkerIdle is how long a worker without work is kept. Default 10 s.
+	WorkerIdle time.Duration
+	// Tally, when not nil, adds up what this Conn and others do.
+	Tally *Tally
+	// SendTrace lets the traces of errors travel to the peer. Without it they
+	// stay here, since a stack tells a stranger too much.
+	SendTrace bool
+
+	// buffers, when not nil, are shared with other Conns.
+	buffers *buffers
+}
+
+// withDefaults returns o with what is zero filled in.
+func (o ConnOptions) withDefaults() ConnOptions {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.MaxInFlight, DefaultMaxInFlight)
+	setDefault(&o.MaxPayload, DefaultMaxPayload)
+	setDefault(&o.MaxLargeMemory, DefaultMaxLargeMemory)
+	o.MaxLargeMemory = max(o.MaxLargeMemory, int64(o.MaxPayload))
+	setDefault(&o.LargeWait, DefaultLargeWait)
+	setDefault(&o.MaxBuffered, DefaultMaxBuffered)
+	setDefault(&o.StallTimeout, DefaultStallTimeout)
+	setDefault(&o.WorkerIdle, DefaultWorkerIdle)
+	return o
+}
+
+// setDefault sets *p to def when it is zero or less.
+func setDefault[T int | int64 | time.Duration](p *T, def T) {
+	if *p <= 0 {
+		*p = def
+	}
+}

@@ -1,0 +1,171 @@
+package rmi
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+)
+
+// call carries out one call of p. Its errors are ready for the caller.
+func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sentinels) (result []byte, err error) {
+	if p.direct != nil && codec == nil {
+		n, args, err := argsHead(call.Args.Data)
+		if err != nil {
+			return nil, p.badArgs(err)
+		}
+		if n != len(p.params) {
+			return nil, p.badArgs(&ArgumentCountError{Got: n})
+		}
+		if p.hasContext {
+			ctx = withCall(ctx, call, p)
+		}
+		return p.direct(ctx, args, sentinels)
+	}
+	s := p.slots.Get().(*argSlots)
+	// Not deferred: after a panic the slots are dropped, and not reused.
+	if codec == nil {
+		err = p.decodeArgs(call.Args.Data, s)
+	} else {
+		err = codec.DecodeArgs(call, s.params, p.variadic)
+	}
+	if err != nil {
+		s.clear()
+		p.slots.Put(s)
+		return nil, p.badArgs(err)
+	}
+	if s.ctx != nil {
+		*s.ctx = withCall(ctx, call, p)
+	}
+	var out []reflect.Value
+	if p.variadic {
+		out = p.fn.CallSlice(s.in)
+	} else {
+		out = p.fn.Call(s.in)
+	}
+	s.clear()
+	p.slots.Put(s)
+	if p.fails {
+		last := out[len(out)-1]
+		out = out[:len(out)-1]
+		if err, _ := last.Interface().(error); err != nil {
+			return nil, sentinels.methodError(err)
+		}
+	}
+	if codec == nil {
+		result, err = p.encodeResult(out)
+	} else {
+		result, err = codec.EncodeResult(call, out)
+	}
+	if err != nil {
+		return nil, p.badResult(err)
+	}
+	return result, nil
+}
+
+// badResult makes a call's failure of a result that cannot travel.
+func (p *plan) badResult(err error) *Error {
+	return &Error{Code: Internal, Message: fmt.Sprintf("%s was carried out, but its result cannot be sent: %v", p, err), cause: err}
+}
+
+// decodeArgs decodes a list of arguments into s.
+func (p *plan) decodeArgs(data []byte, s *argSlots) error {
+	n, rest, err := argsHead(data)
+	if err != nil {
+		return err
+	}
+	fixed := len(p.params)
+	if p.variadic {
+		fixed--
+	}
+	if n < fixed || n > fixed && !p.variadic {
+		return &ArgumentCountError{Got: n}
+	}
+	for i := range fixed {
+		if rest, err = p.params[i].decode(rest, s.params[i], s.ptrs[i]); err != nil {
+			return &ArgumentError{Index: i + 1, Err: err}
+		}
+	}
+	if n > fixed {
+		if (n-fixed)*p.params[fixed].sizeOf() > memoryFor(len(data)) {
+			return overBudget(len(data))
+		}
+		list := reflect.MakeSlice(s.params[fixed].Type(), n-fixed, n-fixed)
+		for i := range n - fixed {
+			v := list.Index(i)
+			if rest, err = p.params[fixed].decode(rest, v, v.Addr().Interface()); err != nil {
+				return &ArgumentError{Index: fixed + i + 1, Err: err}
+			}
+		}
+		s.params[fixed].Set(list)
+	}
+	if len(rest) > 0 {
+		return errTrailing
+	}
+	return nil
+}
+
+// encodeResult encodes the results: null for none, the value for one, a list
+// for several.
+func (p *plan) encodeResult(out []reflect.Value) ([]byte, error) {
+	switch len(out) {
+	case 0:
+		return appendValue(nil, nil)
+	case 1:
+		return p.results[0].append(nil, out[0])
+	}
+	dst := appendHead(nil, cborList, uint64(len(out)))
+	for i, v := range out {
+		var err error
+		if dst, err = p.results[i].append(dst, v); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+// append appends v's encoding to dst.
+func (r *rootShape) append(dst []byte, v reflect.Value) ([]byte, error) {
+	if r.direct {
+		switch r.kind {
+		case KindString:
+			return appendTextItem(dst, v.String()), nil
+		case KindBool:
+			return appendBool(dst, v.Bool()), nil
+		case KindInt, KindDuration:
+			if r.unsigned {
+				return appendHead(dst, cborUint, v.Uint()), nil
+			}
+			return appendInt(dst, v.Int()), nil
+		case KindFloat:
+			return appendFloat(dst, v.Float()), nil
+		case KindBytes:
+			if v.IsNil() {
+				return appendValue(dst, nil)
+			}
+			return appendBytesItem(dst, v.Bytes()), nil
+		}
+	}
+	if r.deep {
+		if err := checkDepth(v, 0, 0); err != nil {
+			return nil, err
+		}
+	}
+	return appendAny(dst, v.Interface())
+}
+
+// Codec reads arguments and writes results in one content type. Package rmi
+// knows CBOR; others are given to [NewObjects]. Its methods are called from any
+// number of goroutines.
+type Codec interface {
+	// ContentType is what the codec reads and writes.
+	ContentType() ContentType
+	// DecodeArgs decodes the arguments of call into params, which are settable
+	// zero values of the method's parameter types. When variadic is set, the
+	// last of them is a slice that takes every argument that is left. Errors are
+	// an [*ArgumentCountError] or an [*ArgumentError], to which the method's and
+	// the parameter's names are added; others stand for the whole. call must
+	// not be kept.
+	DecodeArgs(call *Call, params []reflect.Value, variadic bool) error
+	// EncodeResult encodes the results of call: none, one or several.
+	EncodeResult(call *Call, results []reflect.Value) ([]byte, error)
+}

@@ -1,0 +1,298 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"farcall.dev/naming"
+)
+
+// ObjectsOptions are the settings of [NewObjects]. The zero value works.
+type ObjectsOptions struct {
+	// Sentinels are the errors that callers shall recognise by errors.Is; nil
+	// means those of [NewSentinels] without any of one's own.
+	Sentinels *Sentinels
+	// Codecs add content types to CBOR, which is always there.
+	Codecs []Codec
+	// Logger gets each panic of a method with its stack. Nil discards them.
+	Logger *slog.Logger
+	// Operator says whether a peer may see the traces of errors; see
+	// [RecoverOptions]. Nil means that nobody may.
+	Operator func(Peer) bool
+}
+
+// Objects is the table of what a node exports: it finds the method that a call
+// is for, decodes the arguments into its parameter types, calls it and encodes
+// the result. A method that panics fails its call and nothing else. Objects is
+// the [Handler] at the end of the chain; what concerns all calls is wrapped
+// around it. Its methods may be called from any number of goroutines, and calls
+// take no lock.
+type Objects struct {
+	guard     guard
+	sentinels *Sentinels
+	codecs    map[ContentType]Codec
+	// table is replaced as a whole, by the holder of mu.
+	table atomic.Pointer[map[naming.Name]*object]
+	mu    sync.Mutex
+}
+
+var _ Handler = (*Objects)(nil)
+
+// object is what is exported under one name.
+type object struct {
+	info InterfaceInfo
+	// methods holds each plan under its wire name and its Go name, and a
+	// function's under "".
+	methods map[string]*plan
+	// plans holds each plan once, in the order of info.Methods.
+	plans []*plan
+}
+
+// NewObjects returns an empty table.
+func NewObjects(opts ObjectsOptions) *Objects {
+	o := &Objects{
+		guard:     newGuard(RecoverOptions{Logger: opts.Logger, Operator: opts.Operator}),
+		sentinels: opts.Sentinels,
+		codecs:    make(map[ContentType]Codec, len(opts.Codecs)),
+	}
+	if o.sentinels == nil {
+		o.sentinels = standardSentinels()
+	}
+	for _, c := range opts.Codecs {
+		o.codecs[c.ContentType()] = c
+	}
+	o.table.Store(&map[naming.Name]*object{})
+	return o
+}
+
+// Handle carries out one call. Failures before the method runs are
+// NOT_FOUND, UNIMPLEMENTED (no such method, or a content type that is not read
+// here), INVALID_ARGUMENT, and what ctx says when it has ended; they are marked
+// NotExecuted. A panic is INTERNAL. What the method returns as an error is what
+// [FromError] makes of it, with the [Sentinels] in its chain.
+func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err error) {
+	p, err := o.find(call)
+	if err != nil {
+		return Reply{}, err
+	}
+	var codec Codec
+	if call.Args.Type != ContentCBOR && p.handler == nil {
+		if codec = o.codecs[call.Args.Type]; codec == nil {
+			return Reply{}, &Error{Code: Unimplemented, Execution: NotExecuted,
+				Message: fmt.Sprintf("%v: content type %d is not read here", p, call.Args.Type)}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		e := Errorf(contextCode(err), "%v: not begun: %w", p, context.Cause(ctx))
+		e.Execution = NotExecuted
+		return Reply{}, e
+	}
+	p.calls.Add(1)
+	p.inFlight.Add(1)
+	failed := true
+	defer func() {
+		p.inFlight.Add(-1)
+		if failed {
+			p.errs.Add(1)
+			if v := recover(); v != nil {
+				reply, err = Reply{}, o.guard.panicked(ctx, call, v)
+			}
+		}
+	}()
+	if p.handler != nil {
+		if reply, err = p.forward(ctx, call); err != nil {
+			return Reply{}, o.guard.untraced(call, err)
+		}
+		failed = false
+		return reply, nil
+	}
+	result, err := p.call(ctx, call, codec, o.sentinels)
+	if err != nil {
+		return Reply{}, o.guard.untraced(call, err)
+	}
+	failed = false
+	return Reply{Result: Payload{Type: call.Args.Type, Data: result}}, nil
+}
+
+// find returns the plan that call is for.
+func (o *Objects) find(call *Call) (*plan, error) {
+	obj, ok := (*o.table.Load())[call.Object]
+	if !ok {
+		return nil, o.noObject(call.Object)
+	}
+	p, ok := obj.methods[call.Method]
+	if !ok {
+		return nil, obj.noMethod(call.Method)
+	}
+	return p, nil
+}
+
+// noObject says that nothing is exported as name.
+func (o *Objects) noObject(name naming.Name) *Error {
+	var names []string
+	for _, n := range o.Names() {
+		names = append(names, string(n))
+	}
+	return &Error{Code: NotFound, Execution: NotExecuted,
+		Message: fmt.Sprintf("this node has nothing named %q%s", clip(string(name), 64), didYouMean(string(name), names))}
+}
+
+// noMethod says that obj has no such method, and which it has.
+func (obj *object) noMethod(method string) *Error {
+	e := &Error{Code: Unimplemented, Execution: NotExecuted}
+	name := obj.info.Name
+	if obj.info.Kind == naming.KindFunction {
+		e.Message = fmt.Sprintf("%s is a function and has no method %q; call it by its own name: %s%s",
+			name, clip(method, 64), name, obj.info.Methods[0].Signature())
+		return e
+	}
+	names := make([]string, 0, len(obj.plans))
+	for _, p := range obj.plans {
+		names = append(names, p.name)
+	}
+	if method == "" {
+		e.Message = fmt.Sprintf("%s is an object; say which method to call: %s", name, listed(names))
+		return e
+	}
+	hint := didYouMean(SnakeCase(method), names)
+	if hint == "" {
+		hint = ";"
+	}
+	e.Message = fmt.Sprintf("%s has no method %s%s it has: %s", name, clip(method, 64), hint, listed(names))
+	return e
+}
+
+// Remove takes back what is exported as name, and reports whether there was
+// something. Calls that have begun go on.
+func (o *Objects) Remove(name naming.Name) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := *o.table.Load()
+	if _, ok := old[name]; !ok {
+		return false
+	}
+	table := make(map[naming.Name]*object, len(old))
+	for n, obj := range old {
+		if n != name {
+			table[n] = obj
+		}
+	}
+	o.table.Store(&table)
+	return true
+}
+
+// add puts obj into the table, unless its name is taken.
+func (o *Objects) add(obj *object) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := *o.table.Load()
+	if taken, ok := old[obj.info.Name]; ok {
+		return &ExportError{Name: obj.info.Name, Type: obj.info.Go,
+			Reason: fmt.Sprintf("the name is taken by a %s; remove that first", taken.info.Go)}
+	}
+	table := make(map[naming.Name]*object, len(old)+1)
+	for n, have := range old {
+		table[n] = have
+	}
+	table[obj.info.Name] = obj
+	o.table.Store(&table)
+	return nil
+}
+
+// Names returns the names of everything exported, sorted.
+func (o *Objects) Names() []naming.Name {
+	table := *o.table.Load()
+	names := make([]naming.Name, 0, len(table))
+	for n := range table {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Interface describes what is exported as name. The result is shared and
+// read-only.
+func (o *Objects) Interface(name naming.Name) (InterfaceInfo, bool) {
+	obj, ok := (*o.table.Load())[name]
+	if !ok {
+		return InterfaceInfo{}, false
+	}
+	return obj.info, true
+}
+
+// Known returns the names on the wire of an exported method, which a caller
+// may have spelt as in Go, and whether there is one. It serves metrics, whose
+// series must not be named by strangers. It does not allocate.
+func (o *Objects) Known(name naming.Name, method string) (naming.Name, string, bool) {
+	obj, ok := (*o.table.Load())[name]
+	if !ok {
+		return "", "", false
+	}
+	p, ok := obj.methods[method]
+	if !ok {
+		return "", "", false
+	}
+	return p.object, p.name, true
+}
+
+// Idempotent reports whether the owner declared the method idempotent.
+func (o *Objects) Idempotent(name naming.Name, method string) bool {
+	obj, ok := (*o.table.Load())[name]
+	if !ok {
+		return false
+	}
+	p, ok := obj.methods[method]
+	return ok && p.idempotent
+}
+
+// MethodCounters are the counts of one method since it was exported.
+type MethodCounters struct {
+	// Object and Method name it; Method is empty for a function.
+	Object naming.Name `json:"object"`
+	Method string      `json:"method"`
+	// Calls counts the calls that found the method, Errors those that failed,
+	// be it by their arguments, and InFlight those that have not ended.
+	Calls    uint64 `json:"calls"`
+	Errors   uint64 `json:"errors"`
+	InFlight int64  `json:"in_flight"`
+}
+
+// Counters returns the counts of every exported method, sorted by object and
+// method.
+func (o *Objects) Counters() []MethodCounters {
+	table := *o.table.Load()
+	var out []MethodCounters
+	for _, name := range o.Names() {
+		obj, ok := table[name]
+		if !ok {
+			continue
+		}
+		for _, p := range obj.plans {
+			out = append(out, MethodCounters{Object: name, Method: p.name,
+				Calls: p.calls.Load(), Errors: p.errs.Load(), InFlight: p.inFlight.Load()})
+		}
+	}
+	return out
+}
+
+// contextCode is the code of a context's error.
+func contextCode(err error) Code {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return DeadlineExceeded
+	}
+	return Canceled
+}
+
+// typeName is how messages call v's type.
+func typeName(v any) string {
+	if v == nil {
+		return "nil"
+	}
+	return goName(reflect.TypeOf(v))
+}

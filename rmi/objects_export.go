@@ -1,0 +1,318 @@
+package rmi
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"farcall.dev/naming"
+)
+
+// ExportOptions say how something is exported. The zero value exports every
+// method, without docs.
+type ExportOptions struct {
+	// Methods, when not empty, are the methods to export, named as in Go or as
+	// on the wire; the others then need not be exportable.
+	Methods []string
+	// Docs add to what the object itself supplies as a [Describer], and go
+	// before it. The "method" of a function is "".
+	Docs Docs
+}
+
+// ExportError says why something cannot be exported: every reason at once.
+type ExportError struct {
+	// Name is the name it was to have, Type its Go type.
+	Name naming.Name
+	Type string
+	// Reason concerns the whole; empty when it is the methods.
+	Reason string
+	// Methods are the methods that cannot be exported.
+	Methods []MethodProblem
+
+	cause error
+}
+
+// MethodProblem is why one method cannot be exported.
+type MethodProblem struct {
+	// Method is its Go name, or what the list calls it.
+	Method string
+	// Reason says why, for people.
+	Reason string
+}
+
+// Error lists every reason.
+func (e *ExportError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "export %q (%s)", e.Name, e.Type)
+	if e.Reason != "" {
+		b.WriteString(": " + e.Reason)
+	}
+	for i, m := range e.Methods {
+		if i == 0 && len(e.Methods) > 1 {
+			fmt.Fprintf(&b, ": %d methods cannot be called from afar", len(e.Methods))
+		}
+		sep := "\n\t"
+		if len(e.Methods) == 1 {
+			sep = ": "
+		}
+		fmt.Fprintf(&b, "%s%s: %s", sep, m.Method, m.Reason)
+	}
+	return b.String()
+}
+
+// Unwrap returns the error behind a whole that cannot be exported, such as a
+// [*naming.InvalidNameError]; nil otherwise.
+func (e *ExportError) Unwrap() error { return e.cause }
+
+// Export makes the exported methods of v callable under name: those that its
+// pointer has, too, when v is one. A method may take a context first, which
+// ends when its caller gives up or the deadline passes, and tells of the call
+// ([CallFrom]); then values, the last of them variadic or not; and may return
+// values, and an error last.
+//
+// Values are booleans, numbers, strings, []byte, time.Time, time.Duration,
+// big.Int, any, types with MarshalText and UnmarshalText, and pointers,
+// slices, arrays, maps with scalar keys, and structs of these. Structs travel
+// as maps of their exported fields, named by their `cbor` or `json` tag. What
+// arrives in an any is told at [DecodeValue].
+//
+// A method's name on the wire is its [SnakeCase]; callers may use the Go name
+// too. RMIDocs and Close are not exported unless opts lists Close, since an
+// object's life is its owner's concern; methods promoted from a mutex, and wire
+// names that begin with "farcall_", never are. Methods run concurrently, one
+// goroutine for each call.
+//
+// Errors: an [*ExportError].
+func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
+	fail := func(reason string) error {
+		return &ExportError{Name: name, Type: typeName(v), Reason: reason}
+	}
+	if _, err := naming.ParseName(string(name)); err != nil {
+		return &ExportError{Name: name, Type: typeName(v), Reason: err.Error(), cause: err}
+	}
+	rv := reflect.ValueOf(v)
+	switch {
+	case !rv.IsValid():
+		return fail("the value is nil")
+	case rv.Kind() == reflect.Func && rv.NumMethod() == 0:
+		return fail("it is a function; use ExportFunc")
+	case rv.Kind() == reflect.Pointer && rv.IsNil():
+		return fail("the pointer is nil")
+	}
+	x := exporter{name: name, v: rv, docs: docsFor(v, opts)}
+	if err := x.choose(opts.Methods); err != nil {
+		return fail(err.Error())
+	}
+	for _, m := range x.chosen {
+		x.method(m)
+	}
+	for _, unknown := range x.docs.unknownIn(x.has) {
+		x.problem(unknown, "docs are given for it, and there is no such method")
+	}
+	if len(x.problems) > 0 {
+		return &ExportError{Name: name, Type: typeName(v), Methods: x.problems}
+	}
+	return o.add(newObject(name, naming.KindObject, typeName(v), x.docs, x.plans))
+}
+
+// ExportFunc makes the function fn callable under name. What it may take and
+// return is what a method may; see [Objects.Export], whose errors it shares.
+func (o *Objects) ExportFunc(name naming.Name, fn any, opts ExportOptions) error {
+	fail := func(reason string) error {
+		return &ExportError{Name: name, Type: typeName(fn), Reason: reason}
+	}
+	if _, err := naming.ParseName(string(name)); err != nil {
+		return &ExportError{Name: name, Type: typeName(fn), Reason: err.Error(), cause: err}
+	}
+	v := reflect.ValueOf(fn)
+	switch {
+	case !v.IsValid() || v.Kind() == reflect.Func && v.IsNil():
+		return fail("the function is nil")
+	case v.Kind() != reflect.Func:
+		return fail("it is not a function; use Export")
+	case len(opts.Methods) > 0:
+		return fail("a function has no methods to choose from")
+	}
+	p, err := newPlan(name, "", v)
+	if err != nil {
+		return fail(reasons(err))
+	}
+	docs := docsFor(fn, opts)
+	if unknown := docs.unknownIn(func(m string) bool { return m == "" }); len(unknown) > 0 {
+		return fail(fmt.Sprintf("docs are given for %q, and the docs of a function go under the name \"\"", unknown[0]))
+	}
+	if err := p.setDocs(docs); err != nil {
+		return fail(err.Error())
+	}
+	p.idempotent = slices.Contains(docs.Idempotent, "")
+	return o.add(newObject(name, naming.KindFunction, typeName(fn), docs, []*plan{p}))
+}
+
+// newObject puts plans together.
+func newObject(name naming.Name, kind naming.Kind, goType string, docs Docs, plans []*plan) *object {
+	slices.SortFunc(plans, func(a, b *plan) int { return strings.Compare(a.name, b.name) })
+	obj := &object{
+		info:    InterfaceInfo{Name: name, Kind: kind, Doc: docs.Doc, Go: goType},
+		methods: make(map[string]*plan, 2*len(plans)),
+		plans:   plans,
+	}
+	for _, p := range plans {
+		obj.methods[p.name] = p
+		obj.methods[p.goName] = p
+		p.info.Name, p.info.Idempotent = p.name, p.idempotent
+		obj.info.Methods = append(obj.info.Methods, p.info)
+	}
+	obj.info.Digest = digest(obj.info.Methods)
+	return obj
+}
+
+// exporter gathers the plans of an object's methods, and what is wrong with
+// them.
+type exporter struct {
+	name     naming.Name
+	v        reflect.Value
+	docs     Docs
+	chosen   []reflect.Method
+	plans    []*plan
+	problems []MethodProblem
+}
+
+func (x *exporter) problem(method, reason string) {
+	x.problems = append(x.problems, MethodProblem{Method: method, Reason: reason})
+}
+
+// has reports whether the object has the method, exported or not: its own docs
+// may tell of more than is chosen.
+func (x *exporter) has(method string) bool { return hasMethod(x.v.Type(), method) }
+
+// choose fills x.chosen: the methods that list names, or all. Its error
+// concerns the whole.
+func (x *exporter) choose(list []string) error {
+	t := x.v.Type()
+	var names []string
+	for i := range t.NumMethod() {
+		names = append(names, t.Method(i).Name)
+	}
+	if len(list) == 0 {
+		for i := range t.NumMethod() {
+			if m := t.Method(i); !ownersMethod(t, m.Name) {
+				x.chosen = append(x.chosen, m)
+			}
+		}
+	}
+	if len(names) == 0 || len(list) == 0 && len(x.chosen) == 0 {
+		if t.Kind() != reflect.Pointer && reflect.PointerTo(t).NumMethod() > 0 {
+			return fmt.Errorf("its methods are those of a pointer to it; export &%s{…}", t.Name())
+		}
+		return errors.New("it has no exported methods")
+	}
+	for _, want := range list {
+		at := slices.IndexFunc(names, func(n string) bool { return n == want || SnakeCase(n) == want })
+		if at < 0 {
+			reason := "there is no such method" + strings.TrimSuffix(didYouMean(SnakeCase(want), snakes(names)), "?")
+			if reflect.PointerTo(t).Kind() == reflect.Pointer && hasMethod(reflect.PointerTo(t), want) {
+				reason = fmt.Sprintf("it is a method of a pointer; export &%s{…}", t.Name())
+			}
+			x.problem(want, reason)
+			continue
+		}
+		if m := t.Method(at); !slices.ContainsFunc(x.chosen, func(c reflect.Method) bool { return c.Name == m.Name }) {
+			x.chosen = append(x.chosen, m)
+		}
+	}
+	return nil
+}
+
+// method makes the plan of m, or notes why there is none.
+func (x *exporter) method(m reflect.Method) {
+	wire := SnakeCase(m.Name)
+	for _, other := range x.chosen {
+		if other.Name != m.Name && SnakeCase(other.Name) == wire {
+			x.problem(m.Name, fmt.Sprintf("its name on the wire, %s, is that of %s too; rename one, or list the methods to export", wire, other.Name))
+			return
+		}
+	}
+	if strings.HasPrefix(wire, reservedPrefix) {
+		x.problem(m.Name, fmt.Sprintf("names that begin with %q are reserved", reservedPrefix))
+		return
+	}
+	if from := lockFrom(x.v.Type(), m.Name); from != "" {
+		x.problem(m.Name, fmt.Sprintf("it comes from the embedded %s, which callers could then lock; give that field a name, or list the methods to export", from))
+		return
+	}
+	p, err := newPlan(x.name, m.Name, x.v.Method(m.Index))
+	if err != nil {
+		x.problem(m.Name, reasons(err))
+		return
+	}
+	p.name = wire
+	if err := p.setDocs(x.docs); err != nil {
+		x.problem(m.Name, err.Error())
+		return
+	}
+	p.idempotent = slices.ContainsFunc(x.docs.Idempotent, func(n string) bool { return SnakeCase(n) == wire })
+	x.plans = append(x.plans, p)
+}
+
+// ownersMethod reports whether a method of t is its owner's, not its callers'.
+func ownersMethod(t reflect.Type, name string) bool {
+	switch name {
+	case "RMIDocs":
+		return t.Implements(reflect.TypeFor[Describer]())
+	case "Close":
+		return true
+	}
+	return false
+}
+
+// lockFrom returns the type of package sync that t's method is promoted from,
+// or "".
+func lockFrom(t reflect.Type, method string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return ""
+	}
+	own, _ := reflect.PointerTo(t).MethodByName(method)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		base := f.Type
+		for base.Kind() == reflect.Pointer {
+			base = base.Elem()
+		}
+		if !f.Anonymous || base.PkgPath() != "sync" {
+			continue
+		}
+		// A method of t's own by that name will take other things.
+		m, ok := reflect.PointerTo(base).MethodByName(method)
+		if ok && m.Type.NumIn() == own.Type.NumIn() && m.Type.NumOut() == own.Type.NumOut() {
+			return base.String()
+		}
+	}
+	return ""
+}
+
+// hasMethod reports whether t has the method, named as in Go or on the wire.
+func hasMethod(t reflect.Type, name string) bool {
+	for i := range t.NumMethod() {
+		if n := t.Method(i).Name; n == name || SnakeCase(n) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// snakes returns the wire names of names.
+func snakes(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = SnakeCase(n)
+	}
+	return out
+}
+
+// reasons writes joined errors on one line.
+func reasons(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

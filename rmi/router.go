@@ -1,0 +1,258 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"farcall.dev/naming"
+	"farcall.dev/transport"
+)
+
+const (
+	// DefaultTimeout bounds a call whose caller set no deadline.
+	DefaultTimeout = 10 * time.Second
+	// DefaultAttempts is how many instances a call may be sent to.
+	DefaultAttempts = 3
+	// avoidFor is how long an instance that could not be reached is passed over
+	// while others can. The pool's own backoff governs when it is dialled.
+	avoidFor = time.Second
+)
+
+// Dialer gives the connection to a node by its mesh address. It shares one
+// connection among all callers; transport.Pool is one.
+type Dialer interface {
+	Get(ctx context.Context, address string) (*Conn, error)
+}
+
+// RouterOptions configure a Router. The zero value works.
+type RouterOptions struct {
+	// Zone is where this process runs: instances of the same zone are
+	// preferred. Empty: no preference.
+	Zone string
+	// Timeout bounds a call whose context has no deadline. Zero means
+	// DefaultTimeout; there is no way to wait without end.
+	Timeout time.Duration
+	// Attempts is how many instances a call may be sent to before it fails, as
+	// long as none executed it. Zero means DefaultAttempts.
+	Attempts int
+}
+
+// Router is the Handler that calls by name: it resolves the object, picks an
+// instance, and sends the call over the connection to its node. A call that
+// was certainly not executed (the node could not be reached, is leaving, or
+// refused it for load) is sent to another instance. It is safe for concurrent
+// use.
+type Router struct {
+	resolver naming.Resolver
+	dialer   Dialer
+	opts     RouterOptions
+
+	mu     sync.RWMutex
+	groups map[naming.Name]*group // guarded by mu
+}
+
+var _ Handler = (*Router)(nil)
+
+// NewRouter returns a Router that finds instances by resolver and reaches them
+// by dialer. Both stay the caller's to close.
+func NewRouter(resolver naming.Resolver, dialer Dialer, opts RouterOptions) *Router {
+	if opts.Timeout <= 0 {
+		opts.Timeout = DefaultTimeout
+	}
+	if opts.Attempts <= 0 {
+		opts.Attempts = DefaultAttempts
+	}
+	return &Router{resolver: resolver, dialer: dialer, opts: opts, groups: make(map[naming.Name]*group)}
+}
+
+// Handle sends call to an instance of its object. Errors of its own are
+// NOT_FOUND when nothing is registered under the name, or not on the node
+// that call.Pin asks for, and UNAVAILABLE when no instance could be reached.
+func (r *Router) Handle(ctx context.Context, call *Call) (Reply, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.opts.Timeout)
+		defer cancel()
+	}
+	entry, err := r.resolver.Resolve(ctx, call.Object)
+	if err != nil {
+		return Reply{}, r.unresolved(call, err)
+	}
+	g := r.group(entry)
+	e := g.pick(call.Pin, nil, time.Now())
+	if e == nil {
+		return Reply{}, r.noInstance(call, entry)
+	}
+	reply, err := r.send(ctx, e, call)
+	if err == nil || r.opts.Attempts == 1 || !elsewhere(err, call) {
+		return reply, err
+	}
+	return r.retry(ctx, call, e, err)
+}
+
+// retry goes on after the first instance failed in a way that permits it.
+func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err error) (Reply, error) {
+	tried := []*endpoint{first}
+	failures := []error{err}
+	for len(tried) < r.opts.Attempts && ctx.Err() == nil {
+		// Resolved anew: the failure may be the first sign of a change that
+		// the watch has brought meanwhile.
+		entry, rerr := r.resolver.Resolve(ctx, call.Object)
+		if rerr != nil {
+			break
+		}
+		e := r.group(entry).pick(call.Pin, tried, time.Now())
+		if e == nil {
+			break
+		}
+		reply, err := r.send(ctx, e, call)
+		if err == nil || !elsewhere(err, call) {
+			return reply, err
+		}
+		tried, failures = append(tried, e), append(failures, err)
+	}
+	if len(failures) == 1 {
+		return Reply{}, failures[0]
+	}
+	last := FromError(failures[len(failures)-1])
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d instances tried", call.Object, len(tried))
+	for i, e := range tried {
+		fmt.Fprintf(&b, "; node %s: %s", e.inst.Node, FromError(failures[i]).Message)
+	}
+	return Reply{}, &Error{Code: last.Code, Message: b.String(), Execution: last.Execution, cause: errors.Join(failures...)}
+}
+
+// send carries out call on one endpoint and notes how that went.
+func (r *Router) send(ctx context.Context, e *endpoint, call *Call) (Reply, error) {
+	conn, err := r.dialer.Get(ctx, e.addr)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
+		}
+		return Reply{}, unreachable(e, err)
+	}
+	if node := conn.Peer().Node; node != e.inst.Node {
+		e.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
+		return Reply{}, &Error{Code: Unavailable, Execution: NotExecuted, Message: fmt.Sprintf(
+			"node %s is registered at %s, but node %s answers there", e.inst.Node, e.addr, node)}
+	}
+	if call.Sent != nil {
+		call.Sent(e.inst)
+	}
+	e.inFlight.Add(1)
+	reply, err := conn.Handle(ctx, call)
+	e.inFlight.Add(-1)
+	if err == nil {
+		if e.downUntil.Load() != 0 {
+			e.downUntil.Store(0)
+		}
+		return reply, nil
+	}
+	if fe, ok := errors.AsType[*Error](err); ok && fe.Code == Unavailable && !(fe.Remote && fe.Execution == Executed) {
+		e.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
+	}
+	return reply, err
+}
+
+// group returns the endpoints of entry, made at the first call after a change.
+func (r *Router) group(entry *naming.Entry) *group {
+	r.mu.RLock()
+	g := r.groups[entry.Name]
+	r.mu.RUnlock()
+	if g != nil && g.entry == entry {
+		return g
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	prev := r.groups[entry.Name]
+	if prev != nil && prev.entry == entry {
+		return prev
+	}
+	g = newGroup(entry, r.opts.Zone, prev)
+	r.groups[entry.Name] = g
+	return g
+}
+
+// forget drops what is kept of a name that is gone.
+func (r *Router) forget(name naming.Name) {
+	r.mu.RLock()
+	_, ok := r.groups[name]
+	r.mu.RUnlock()
+	if ok {
+		r.mu.Lock()
+		delete(r.groups, name)
+		r.mu.Unlock()
+	}
+}
+
+// unresolved is the failure of a call whose name could not be resolved.
+func (r *Router) unresolved(call *Call, err error) error {
+	switch {
+	case errors.Is(err, naming.ErrNotFound):
+		r.forget(call.Object)
+		return &Error{Code: NotFound, Message: err.Error(), Execution: NotExecuted, cause: err}
+	case errors.Is(err, naming.ErrUnavailable), errors.Is(err, naming.ErrClosed):
+		return &Error{Code: Unavailable, Message: fmt.Sprintf("resolve %s: %v", call.Object, err), Execution: NotExecuted, cause: err}
+	}
+	fe := *FromError(fmt.Errorf("resolve %s: %w", call.Object, err))
+	fe.Execution = NotExecuted
+	return &fe
+}
+
+// noInstance is the failure of a call for which entry has no endpoint.
+func (r *Router) noInstance(call *Call, entry *naming.Entry) error {
+	if call.Pin == "" {
+		return &Error{Code: Unavailable, Execution: NotExecuted, Message: fmt.Sprintf(
+			"none of the %d instances of %s can be called: they are on standby or have no mesh address", len(entry.Instances), call.Object)}
+	}
+	nodes := make([]string, len(entry.Instances))
+	for i, inst := range entry.Instances {
+		nodes[i] = string(inst.Node)
+	}
+	return &Error{Code: NotFound, Execution: NotExecuted, Message: fmt.Sprintf(
+		"%s has no callable instance on node %s; it is on %s", call.Object, call.Pin, strings.Join(nodes, ", "))}
+}
+
+// unreachable is the failure of a call to a node that could not be reached.
+func unreachable(e *endpoint, err error) error {
+	code, ok := codeOf(err)
+	if !ok || code != Canceled && code != DeadlineExceeded {
+		code = Unavailable
+	}
+	reason, next := err, ""
+	if de, ok := errors.AsType[*transport.DialError](err); ok {
+		reason = de.Err
+		if in := time.Until(de.Next).Round(100 * time.Millisecond); in > 0 {
+			next = fmt.Sprintf("; next try in %v", in)
+		}
+	}
+	text := reason.Error()
+	if fe, ok := errors.AsType[*Error](reason); ok {
+		text = fe.Message
+	}
+	return &Error{Code: code, Execution: NotExecuted, cause: err,
+		Message: fmt.Sprintf("node %s (%s) cannot be reached: %s%s", e.inst.Node, e.addr, text, next)}
+}
+
+// elsewhere reports whether a call that failed with err may go to another
+// instance: it was not executed, or may be executed twice, and another
+// instance can do better.
+func elsewhere(err error, call *Call) bool {
+	fe, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	switch fe.Code {
+	case Unavailable, ResourceExhausted:
+		return fe.Execution == NotExecuted || (call.Idempotent && fe.Code == Unavailable)
+	case NotFound:
+		// The node no longer has what the registry says it has.
+		return fe.Execution == NotExecuted && fe.Remote
+	}
+	return false
+}

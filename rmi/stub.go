@@ -1,0 +1,302 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"farcall.dev/naming"
+)
+
+// BindError lists every field of a stub that cannot be bound.
+type BindError struct {
+	// Object is the name that was to be bound, Type the stub's Go type.
+	Object naming.Name
+	Type   string
+	// Reason concerns the whole; empty when it is the fields.
+	Reason string
+	// Fields are the fields that cannot be bound.
+	Fields []FieldProblem
+}
+
+// FieldProblem is why one field of a stub cannot be bound.
+type FieldProblem struct {
+	// Field is its Go name, with those of the structs that it is in.
+	Field string
+	// Reason says why, for people.
+	Reason string
+}
+
+// Error lists every reason.
+func (e *BindError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "bind %q to %s", e.Object, e.Type)
+	if e.Reason != "" {
+		b.WriteString(": " + e.Reason)
+	}
+	for _, f := range e.Fields {
+		sep := "\n\t"
+		if len(e.Fields) == 1 {
+			sep = ": "
+		}
+		fmt.Fprintf(&b, "%sfield %s: %s", sep, f.Field, f.Reason)
+	}
+	return b.String()
+}
+
+// Bind fills a stub, so that its funcs call the methods of an object by h:
+//
+//	var greeting struct {
+//		GetFortune func(ctx context.Context, name string) (string, error)
+//		Greet      func(name string) error `rmi:"say_hello,idempotent"`
+//	}
+//	err := rmi.Bind(h, "greeting", &greeting)
+//
+// A field's method is the [SnakeCase] of its name, or what its tag `rmi` says;
+// "idempotent" in the tag sets [Call.Idempotent], and the tag "-" leaves the
+// field alone. A func may take a context first, and its last result must be an
+// error: a call can always fail. Several results take a method's several, in
+// order; none take whatever comes. Embedded structs are filled as well. A
+// pointer to a func instead of a struct binds a function.
+//
+// Nothing is sent: whether the object has those methods shows when they are
+// called. The funcs may be called from any number of goroutines. Errors: a
+// [*BindError], and then nothing was filled in.
+func Bind(h Handler, object naming.Name, stub any) error {
+	fail := func(reason string) error {
+		return &BindError{Object: object, Type: typeName(stub), Reason: reason}
+	}
+	if _, err := naming.ParseName(string(object)); err != nil {
+		return fail(err.Error())
+	}
+	v := reflect.ValueOf(stub)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct && v.Elem().Kind() != reflect.Func {
+		return fail("the stub must be a pointer to a struct of funcs, or to a func")
+	}
+	b := binder{h: h, object: object}
+	if v.Elem().Kind() == reflect.Func {
+		f, err := b.bind(v.Elem().Type(), stubTag{})
+		if err != nil {
+			return fail(err.Error())
+		}
+		v.Elem().Set(f)
+		return nil
+	}
+	b.fields("", v.Elem())
+	switch {
+	case len(b.problems) > 0:
+		return &BindError{Object: object, Type: typeName(stub), Fields: b.problems}
+	case len(b.set) == 0:
+		return fail("it has no func to fill")
+	}
+	for _, set := range b.set {
+		set()
+	}
+	return nil
+}
+
+// binder gathers the funcs for a stub's fields, and what is wrong with them.
+type binder struct {
+	h        Handler
+	object   naming.Name
+	set      []func()
+	problems []FieldProblem
+}
+
+// stubTag is what a field's tag says.
+type stubTag struct {
+	method     string
+	idempotent bool
+}
+
+// fields prepares the fields of the struct v; path leads to it.
+func (b *binder) fields(path string, v reflect.Value) {
+	for i := range v.NumField() {
+		f, field := v.Type().Field(i), v.Field(i)
+		tag, err := parseStubTag(f)
+		switch {
+		case f.Tag.Get("rmi") == "-":
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			b.fields(path+f.Name+".", field)
+		case f.Name == "_" || !f.IsExported() && f.Type.Kind() != reflect.Func:
+		case err != nil:
+			b.problem(path+f.Name, err.Error())
+		case f.Type.Kind() != reflect.Func:
+			b.problem(path+f.Name, fmt.Sprintf("it is a %v and not a func; the tag `rmi:\"-\"` leaves it alone", f.Type))
+		case !field.CanSet():
+			b.problem(path+f.Name, "it is not exported, so it cannot be set")
+		default:
+			fn, err := b.bind(f.Type, tag)
+			if err != nil {
+				b.problem(path+f.Name, err.Error())
+				continue
+			}
+			b.set = append(b.set, func() { field.Set(fn) })
+		}
+	}
+}
+
+func (b *binder) problem(field, reason string) {
+	b.problems = append(b.problems, FieldProblem{Field: field, Reason: reason})
+}
+
+// parseStubTag reads the tag of f.
+func parseStubTag(f reflect.StructField) (stubTag, error) {
+	method, options, _ := strings.Cut(f.Tag.Get("rmi"), ",")
+	t := stubTag{method: method}
+	if method == "" {
+		t.method = SnakeCase(f.Name)
+	}
+	for _, o := range strings.Split(options, ",") {
+		switch strings.TrimSpace(o) {
+		case "":
+		case "idempotent":
+			t.idempotent = true
+		default:
+			return t, fmt.Errorf("its tag has the word %q, and the only one known is idempotent", o)
+		}
+	}
+	return t, nil
+}
+
+// stubFunc is what one func of a stub does.
+type stubFunc struct {
+	binder
+	tag        stubTag
+	hasContext bool
+	variadic   bool
+	params     []*rootShape
+	results    []reflect.Type // the error included
+	shapes     []*rootShape   // of the results without the error
+}
+
+// bind makes a func of type t that calls the method.
+func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
+	s := &stubFunc{binder: binder{h: b.h, object: b.object}, tag: tag, variadic: t.IsVariadic()}
+	var problems []error
+	for i := range t.NumIn() {
+		in := t.In(i)
+		if i == 0 && in == contextType {
+			s.hasContext = true
+			continue
+		}
+		if s.variadic && i == t.NumIn()-1 {
+			in = in.Elem()
+		}
+		shape, err := shapeOf(in, outward)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("parameter %d: %w", len(s.params)+1, err))
+		}
+		s.params = append(s.params, shape)
+	}
+	for i := range t.NumOut() {
+		out := t.Out(i)
+		s.results = append(s.results, out)
+		if out == errorType && i == t.NumOut()-1 {
+			continue
+		}
+		shape, err := shapeOf(out, inward)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("result %d: %w", i+1, err))
+		}
+		s.shapes = append(s.shapes, shape)
+	}
+	if len(s.shapes) == len(s.results) {
+		problems = append(problems, errors.New("its last result must be an error, since a call can fail"))
+	}
+	if len(problems) > 0 {
+		return reflect.Value{}, errors.New(reasons(errors.Join(problems...)))
+	}
+	return reflect.MakeFunc(t, s.call), nil
+}
+
+// call carries out one call of the func.
+func (s *stubFunc) call(in []reflect.Value) []reflect.Value {
+	out := make([]reflect.Value, len(s.results))
+	for i, t := range s.results {
+		out[i] = reflect.New(t).Elem()
+	}
+	if err := s.exchange(in, out); err != nil {
+		for _, v := range out {
+			v.SetZero() // nothing half decoded
+		}
+		out[len(out)-1].Set(reflect.ValueOf(&err).Elem())
+	}
+	return out
+}
+
+// exchange sends the arguments in and decodes the result into out.
+func (s *stubFunc) exchange(in, out []reflect.Value) error {
+	ctx := context.Background()
+	if s.hasContext {
+		if c, _ := in[0].Interface().(context.Context); c != nil {
+			ctx = c
+		}
+		in = in[1:]
+	}
+	call := &Call{Object: s.object, Method: s.tag.method, Metadata: outgoing(ctx), Idempotent: s.tag.idempotent}
+	var err error
+	if call.Args, err = s.encode(in); err != nil {
+		return &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
+	}
+	reply, err := sendCall(ctx, s.h, call)
+	if err != nil || len(s.shapes) == 0 {
+		return err
+	}
+	if err := s.decode(reply, out); err != nil {
+		return badReply(s.object, s.tag.method, err)
+	}
+	return nil
+}
+
+// decode decodes a result into out.
+func (s *stubFunc) decode(p Payload, out []reflect.Value) error {
+	if p.Type != ContentCBOR {
+		return &ContentError{Type: p.Type}
+	}
+	data := p.Data
+	if len(s.shapes) > 1 {
+		h, err := readHead(data)
+		switch {
+		case err != nil:
+			return err
+		case h.major != cborList || h.arg != uint64(len(s.shapes)):
+			return &ValueError{Want: plural(len(s.shapes), "result"), Got: describeItem(data)}
+		}
+		data = data[h.size:]
+	}
+	for i, shape := range s.shapes {
+		var err error
+		if data, err = shape.decode(data, out[i], out[i].Addr().Interface()); err != nil {
+			if len(s.shapes) > 1 {
+				err = within(err, fmt.Sprintf("[%d]", i))
+			}
+			return err
+		}
+	}
+	if len(data) > 0 {
+		return errTrailing
+	}
+	return nil
+}
+
+// encode encodes the arguments of a call.
+func (s *stubFunc) encode(in []reflect.Value) (Payload, error) {
+	if s.variadic {
+		rest := in[len(in)-1]
+		in = in[: len(in)-1 : len(in)-1]
+		for i := range rest.Len() {
+			in = append(in, rest.Index(i))
+		}
+	}
+	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(in)))
+	for i, v := range in {
+		var err error
+		if dst, err = s.params[min(i, len(s.params)-1)].append(dst, v); err != nil {
+			return Payload{}, &ArgumentError{Index: i + 1, Err: err}
+		}
+	}
+	return Payload{Type: ContentCBOR, Data: dst}, nil
+}

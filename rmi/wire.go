@@ -1,0 +1,232 @@
+package rmi
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// streamKind is the first byte of a stream: what the stream carries.
+type streamKind byte
+
+const (
+	// streamLane carries the opener's small requests and the peer's answers,
+	// for as long as the session lives.
+	streamLane streamKind = 1
+	// streamCall carries one large request, and back that it was taken.
+	streamCall streamKind = 2
+	// streamResult carries one large reply.
+	streamResult streamKind = 3
+)
+
+// frameType says what a frame is.
+type frameType byte
+
+const (
+	frameRequest frameType = 1
+	frameReply   frameType = 2
+	frameError   frameType = 3
+	frameCancel  frameType = 4
+	frameGoAway  frameType = 5
+	framePing    frameType = 6
+	framePong    frameType = 7
+	frameTaken   frameType = 8
+)
+
+// String returns the name that the specification uses.
+func (t frameType) String() string {
+	switch t {
+	case frameRequest:
+		return "REQUEST"
+	case frameReply:
+		return "REPLY"
+	case frameError:
+		return "ERROR"
+	case frameCancel:
+		return "CANCEL"
+	case frameGoAway:
+		return "GOAWAY"
+	case framePing:
+		return "PING"
+	case framePong:
+		return "PONG"
+	case frameTaken:
+		return "TAKEN"
+	}
+	return fmt.Sprintf("frame type %d", byte(t))
+}
+
+// flagsCritical are the flags that change what a frame means: a receiver that
+// does not know one must not act on the frame. No flag is defined yet.
+const flagsCritical = 0xf0
+
+// frameHeader is what stands before the body of every frame.
+type frameHeader struct {
+	typ   frameType
+	flags byte
+	// id is the call that the frame belongs to; 0 for none.
+	id uint64
+	// size is the length of the body in bytes.
+	size uint64
+}
+
+// maxFrameHeader is the longest encoded frame header.
+const maxFrameHeader = 2 + 2*binary.MaxVarintLen64
+
+// wireError is how a peer broke the protocol so that nobody knows how to read
+// on. A lane ends with it, and the session too.
+type wireError string
+
+// Error returns the reason.
+func (e wireError) Error() string { return string(e) }
+
+const (
+	errBadVarint   = wireError("a number is longer than 64 bits")
+	errBadType     = wireError("there is no frame type 0")
+	errBadHead     = wireError("a frame's head does not fit its body")
+	errFrameTooBig = wireError("a frame on a lane is too large")
+	errSameID      = wireError("two calls under way have the same id")
+)
+
+// appendFrameHeader appends h to b.
+func appendFrameHeader(b []byte, h frameHeader) []byte {
+	b = append(b, byte(h.typ), h.flags)
+	b = binary.AppendUvarint(b, h.id)
+	return binary.AppendUvarint(b, h.size)
+}
+
+// parseFrameHeader reads a header from the start of b and returns the bytes it
+// takes up: 0 when b does not hold all of it yet.
+func parseFrameHeader(b []byte) (frameHeader, int, error) {
+	if len(b) > 0 && b[0] == 0 {
+		return frameHeader{}, 0, errBadType
+	}
+	if len(b) < 4 {
+		return frameHeader{}, 0, nil
+	}
+	h := frameHeader{typ: frameType(b[0]), flags: b[1]}
+	n := 2
+	var k int
+	if h.id, k = uvarint(b[n:]); k <= 0 {
+		return frameHeader{}, 0, varintError(k)
+	}
+	n += k
+	if h.size, k = uvarint(b[n:]); k <= 0 {
+		return frameHeader{}, 0, varintError(k)
+	}
+	return h, n + k, nil
+}
+
+// varintError is the error for what [uvarint] returned: none when there was too
+// little to read.
+func varintError(n int) error {
+	if n < 0 {
+		return errBadVarint
+	}
+	return nil
+}
+
+// uvarint is binary.Uvarint with its commonest cases in front, where they are
+// inlined.
+func uvarint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return binary.Uvarint(b)
+}
+
+// uvarintLen returns how many bytes x takes as a varint.
+func uvarintLen(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
+
+// appendText appends the length of s, and s.
+func appendText[T ~string | ~[]byte](b []byte, s T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// textLen is how many bytes [appendText] appends for a text of n bytes.
+func textLen(n int) int { return uvarintLen(uint64(n)) + n }
+
+// cursor reads the parts of a frame's head one after another. After the first
+// part that is not there it is bad, and reads only zeros.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+// number reads a varint.
+func (c *cursor) number() uint64 {
+	x, n := uvarint(c.b)
+	if n <= 0 {
+		c.bad, c.b = true, nil
+		return 0
+	}
+	c.b = c.b[n:]
+	return x
+}
+
+// octet reads one byte.
+func (c *cursor) octet() byte {
+	if len(c.b) == 0 {
+		c.bad = true
+		return 0
+	}
+	x := c.b[0]
+	c.b = c.b[1:]
+	return x
+}
+
+// text reads a length and that many bytes, which it does not copy.
+func (c *cursor) text() []byte {
+	n := c.number()
+	if n > uint64(len(c.b)) {
+		c.bad, c.b = true, nil
+		return nil
+	}
+	s := c.b[:n]
+	c.b = c.b[n:]
+	return s
+}
+
+// splitBody cuts a frame's body into its head and its payload.
+func splitBody(body []byte) (head, payload []byte, err error) {
+	n, k := uvarint(body)
+	if k <= 0 || n > uint64(len(body)-k) {
+		return nil, nil, errBadHead
+	}
+	return body[k : k+int(n)], body[k+int(n):], nil
+}
+
+// appendSmallFrame appends a frame that has no body: a CANCEL, PING, PONG or TAKEN.
+func appendSmallFrame(b []byte, typ frameType, id uint64) []byte {
+	return appendFrameHeader(b, frameHeader{typ: typ, id: id})
+}
+
+// leaving is what a GOAWAY frame says of its sender.
+type leaving byte
+
+const (
+	// leavingSoon asks the peer to start no more calls.
+	leavingSoon leaving = 1
+	// leavingDone says that the sender will send no more requests and waits for
+	// no more replies.
+	leavingDone leaving = 2
+)
+
+// appendGoAway appends a GOAWAY frame.
+func appendGoAway(b []byte, l leaving) []byte {
+	b = appendFrameHeader(b, frameHeader{typ: frameGoAway, size: 2})
+	return append(b, 1, byte(l))
+}
+
+// decodeGoAway reads the body of a GOAWAY frame.
+func decodeGoAway(body []byte) (leaving, error) {
+	head, _, err := splitBody(body)
+	if err != nil {
+		return 0, err
+	}
+	if len(head) == 0 {
+		return 0, errBadHead
+	}
+	return leaving(head[0]), nil
+}

@@ -1,0 +1,143 @@
+package rmi
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The keys of the fields in the head of an ERROR frame.
+const (
+	fieldMessage = 1
+	fieldType    = 2
+	fieldDetail  = 3
+	fieldTrace   = 4
+)
+
+// appendError appends the frame of a failed call. Text that is too long for the
+// wire is cut. The trace goes along only when withTrace is set.
+func appendError(b []byte, id uint64, e *Error, withTrace bool) []byte {
+	message := cut(e.Message, maxErrorText)
+	typ := cut(e.Type, maxErrorType)
+	trace := ""
+	if withTrace {
+		trace = cut(e.Trace, maxErrorText)
+	}
+	details := detailsThatFit(e.Details)
+
+	head := 2 + fieldLen(message) + fieldLen(typ) + fieldLen(trace)
+	for _, k := range details {
+		head += 1 + textLen(textLen(len(k))+len(e.Details[k]))
+	}
+	b = appendFrameHeader(b, frameHeader{typ: frameError, id: id, size: uint64(textLen(head))})
+	b = binary.AppendUvarint(b, uint64(head))
+	b = append(b, byte(e.Code), byte(e.Execution))
+	b = appendField(b, fieldMessage, message)
+	b = appendField(b, fieldType, typ)
+	for _, k := range details {
+		v := e.Details[k]
+		b = append(b, fieldDetail)
+		b = binary.AppendUvarint(b, uint64(textLen(len(k))+len(v)))
+		b = appendText(b, k)
+		b = append(b, v...)
+	}
+	return appendField(b, fieldTrace, trace)
+}
+
+// fieldLen is how many bytes [appendField] appends.
+func fieldLen(s string) int {
+	if s == "" {
+		return 0
+	}
+	return 1 + textLen(len(s))
+}
+
+// appendField appends a field of text, unless it is empty.
+func appendField(b []byte, key byte, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return appendText(append(b, key), s)
+}
+
+// detailsThatFit returns the keys of the details that may travel, sorted.
+func detailsThatFit(details map[string]string) []string {
+	if len(details) == 0 {
+		return nil
+	}
+	keys := slices.Sorted(maps.Keys(details))
+	size, n := 0, 0
+	for _, k := range keys {
+		if n == maxErrorDetails || size+len(k)+len(details[k]) > maxErrorDetailSize {
+			continue
+		}
+		size += len(k) + len(details[k])
+		keys[n] = k
+		n++
+	}
+	return keys[:n]
+}
+
+// cut returns s, shortened to at most n bytes of valid UTF-8.
+func cut(s string, n int) string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	if len(s) <= n {
+		return s
+	}
+	const mark = "…"
+	end := n - len(mark)
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + mark
+}
+
+// decodeError reads the head of an ERROR frame. What cannot be read becomes an
+// INTERNAL error: the call did fail, and its caller must learn so.
+func decodeError(head []byte) *Error {
+	c := cursor{b: head}
+	e := &Error{Code: Code(c.octet()), Execution: Executed, Remote: true}
+	if c.octet() == byte(NotExecuted) {
+		e.Execution = NotExecuted
+	}
+	details := 0
+	for len(c.b) > 0 && !c.bad {
+		key := c.number()
+		value := c.text()
+		if c.bad {
+			break
+		}
+		switch key {
+		case fieldMessage:
+			e.Message = peerText(value, maxErrorText)
+		case fieldType:
+			e.Type = peerText(value, maxErrorType)
+		case fieldTrace:
+			e.Trace = peerText(value, maxErrorText)
+		case fieldDetail:
+			entry := cursor{b: value}
+			k := entry.text()
+			if details++; entry.bad || details > maxErrorDetails {
+				continue
+			}
+			if e.Details == nil {
+				e.Details = make(map[string]string)
+			}
+			e.Details[string(k)] = string(entry.b)
+		}
+	}
+	if c.bad {
+		return &Error{Code: Internal, Message: "the peer's error cannot be read: its head ends too early", Remote: true}
+	}
+	if e.Code == OK {
+		e.Code = Unknown
+	}
+	return e
+}
+
+// peerText returns text of the peer as at most n bytes of valid UTF-8.
+func peerText(b []byte, n int) string { return cut(string(b), n) }

@@ -1,0 +1,82 @@
+// Package transport gives two nodes an authenticated, multiplexed session: one
+// connection that carries any number of independent byte streams, each opened
+// by either side.
+//
+// [Dial], [Client] and [Server] make a [Session] over a connection, by a
+// preface, a hello from each side, and then yamux; [Pipe] makes a pair of them
+// in memory. [Pool] keeps one connection per peer for any number of callers,
+// and [Mux] lets one listening port serve sessions, TLS, HTTP and other
+// protocols at once.
+//
+// # The wire
+//
+// What follows is everything two implementations must agree on below package
+// rmi. Fixed-width integers are big-endian; "varint" is the unsigned LEB128 of
+// encoding/binary, in at most 10 bytes. The side that dialled is the client.
+//
+// # Opening
+//
+// The client speaks first. It sends the preface and one record, its hello; the
+// server answers with the preface and one record, its hello or a refusal. A
+// server sends nothing to a peer whose preface is wrong. Each side allows the
+// whole exchange, TLS included, 5 s.
+//
+//	offset  size  preface
+//	0       8     FA 46 41 52 43 41 4C 4C   (0xFA "FARCALL")
+//
+// 0xFA begins no TLS record, no HTTP method, no "PYRO" and no UTF-8 text.
+//
+//	offset  size  record
+//	0       1     kind: 1 hello, 2 refusal
+//	1       2     length n of the body, at most 4096
+//	3       n     body
+//
+// The body of either kind begins with the versions its sender speaks, lowest
+// and highest, so that peers of any two versions can read that much of each
+// other. They settle on the lower of the two highest; when that is lower than
+// either's lowest, the server sends a refusal and closes.
+//
+//	hello: varint lowest, varint highest, then fields until the end:
+//	    varint key, varint length, value
+//	    key 1  node id, UTF-8, at most 255 bytes
+//	    key 2  incarnation, varint
+//	    key 3  a feature, UTF-8, 1 to 64 bytes; repeated, at most 64 times
+//	    key 4  the most streams it allows on the session, varint, at least 1
+//	refusal: varint lowest, varint highest, then fields:
+//	    key 1  the reason, UTF-8, at most 512 bytes, for a person to read
+//
+// A field that is left out has its zero value; for key 4 that means 1024. A key
+// other than 3 comes at most once. Unknown keys are skipped.
+//
+// # Streams
+//
+// From here on both directions are yamux, version 0 of its framing, the client
+// with odd stream ids. No data frame is longer than 32 KiB ([MaxPiece]). The
+// sides settle on the lower of the two numbers of streams: neither opens a
+// stream when that many are open, whoever opened them, and a peer that opens
+// more than twice that number loses the session. yamux's own pings and go-away
+// frames are answered and not sent; its initial window is 256 KiB.
+//
+// A FIN ends the sender's direction. A stream leaves the session when both
+// directions have ended.
+//
+// # Control stream
+//
+// The client opens stream 1 at once and neither side ever ends it. It carries
+// frames in both directions; a frame of a type that the receiver does not know
+// is skipped.
+//
+//	varint type, varint length n (at most 1024), n bytes of body
+//
+//	type 1  ping      body at most 16 bytes; to be answered by a pong
+//	type 2  pong      body of the latest ping
+//	type 3  goaway    open no more streams; to be answered by settled
+//	type 4  settled   no stream of mine that you do not know is on its way
+//	type 5  close     body one byte, 1 when no stream is left and every stream's
+//	                  data was sent, else 0; the session ends here
+//	type 6  stop      body varint stream id: what you write there is dropped
+//
+// A body may be longer than stated; what follows is for later versions and is
+// skipped. A side that has sent or received nothing for 3 s pings; any byte
+// received is a sign of life, and a peer silent for 9 s is given up.
+package transport

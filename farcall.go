@@ -80,6 +80,10 @@ type Options struct {
 	// Timeout bounds each call whose context has no deadline. Zero means
 	// rmi.DefaultTimeout.
 	Timeout time.Duration
+	// ReferenceLease is how long a peer that is cut off keeps what it has here: the
+	// references that it holds, the answers recorded for it, its instances and
+	// values. Zero means rmi.DefaultLease.
+	ReferenceLease time.Duration
 	// ServeWith wraps the calls that others make here, CallWith those made from
 	// here; the first sees a call first.
 	ServeWith, CallWith []rmi.Middleware

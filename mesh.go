@@ -36,6 +36,7 @@ type Mesh struct {
 	objects *rmi.Objects
 	served  rmi.Handler // objects, through ServeWith
 	serving *serving    // nil for a process that only calls
+	space   *rmi.Space
 	// attachments are the servers that are called in this process's name.
 	attachments attachments
 	tally       rmi.Tally // of all connections, to and from here
@@ -62,8 +63,17 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 	if opts.Errors == nil {
 		opts.Errors, _ = rmi.NewSentinels(nil) // the standard ones cannot clash
 	}
+	m.space = rmi.NewSpace(rmi.SpaceOptions{
+		Node: m.node, Incarnation: m.inc, Lease: opts.ReferenceLease,
+		Calls: rmi.HandlerFunc(func(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
+			return m.handler.Handle(ctx, call)
+		}),
+		Dial:   m.connection,
+		Redial: func(ctx context.Context, address string) (*rmi.Conn, error) { return m.pool.Get(ctx, address) },
+		Logger: m.log,
+	})
 	m.objects = rmi.NewObjects(rmi.ObjectsOptions{
-		Sentinels: opts.Errors, Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
+		Space: m.space, Sentinels: opts.Errors, Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
 	})
 	m.served = rmi.Chain(m.objects, append(slices.Clone(opts.ServeWith), gateway.Faults)...)
 	m.pool = transport.NewPool(m.dial, transport.PoolOptions{Logger: m.log})
@@ -75,7 +85,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 	}
 	m.cache = naming.NewCache(m.reg, naming.CacheOptions{Alive: m.alive, Logger: m.log})
 	var route rmi.Handler = rmi.NewRouter(m.cache, m.pool, rmi.RouterOptions{Zone: opts.Zone, Timeout: opts.Timeout})
-	m.handler = rmi.Chain(opts.Errors.Restore(route), opts.CallWith...)
+	m.handler = m.space.Caller(rmi.Chain(opts.Errors.Restore(route), opts.CallWith...))
 	err = m.cache.Ready(ctx)
 	if err == nil {
 		err = m.listen(ctx)
@@ -126,8 +136,23 @@ func (m *Mesh) dial(ctx context.Context, address string) (*rmi.Conn, error) {
 		TLS:       m.opts.TLS,
 		Transport: transport.Options{Hello: m.hello(), Logger: m.log},
 		Handler:   m.served,
-		Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally},
+		Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally, Space: m.space},
 	})
+}
+
+// connection returns a connection to node, whose built-in object says where it
+// is.
+func (m *Mesh) connection(ctx context.Context, node naming.NodeID) (*rmi.Conn, error) {
+	entry, err := m.cache.Resolve(ctx, rmi.NodeObject)
+	if err != nil {
+		return nil, err
+	}
+	for _, inst := range entry.Instances {
+		if addr := inst.Addrs[naming.ProtocolMesh]; inst.Node == node && addr != "" {
+			return m.pool.Get(ctx, addr)
+		}
+	}
+	return nil, rmi.Errorf(rmi.Unavailable, "node %s serves nothing, so that only it can connect", node)
 }
 
 // alive tells the cache whether an instance answers, whatever the registry says.
@@ -161,6 +186,10 @@ func (m *Mesh) Registry() naming.Registry { return m.reg }
 // others, by whomever they were opened.
 func (m *Mesh) Traffic() rmi.TallyStats { return m.tally.Stats() }
 
+// Space returns the sessions of this process with others, and the references
+// between them.
+func (m *Mesh) Space() *rmi.Space { return m.space }
+
 // Objects returns what this process serves.
 func (m *Mesh) Objects() *rmi.Objects { return m.objects }
 
@@ -189,7 +218,7 @@ func (m *Mesh) Describe(ctx context.Context, name naming.Name, pin naming.NodeID
 		if pin != "" && inst.Node != pin {
 			continue
 		}
-		ask := pinned{m.handler, inst.Node}
+		ask := pinned{m.handler, m.space, inst.Node}
 		info, err := rmi.InvokeAs[rmi.InterfaceInfo](ctx, ask, rmi.NodeObject, "describe", name)
 		if err == nil || ctx.Err() != nil {
 			return info, err
@@ -212,8 +241,12 @@ func onNode(pin naming.NodeID) string {
 // pinned sends calls to one node.
 type pinned struct {
 	rmi.Handler
-	node naming.NodeID
+	space *rmi.Space
+	node  naming.NodeID
 }
+
+// Space returns that of the calls.
+func (p pinned) Space() *rmi.Space { return p.space }
 
 // Handle sends call to the node.
 func (p pinned) Handle(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
@@ -223,7 +256,7 @@ func (p pinned) Handle(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
 
 // OnNode returns a way into the mesh on which every call goes to the instance
 // on node, and fails when there is none.
-func (m *Mesh) OnNode(node naming.NodeID) rmi.Handler { return pinned{m.handler, node} }
+func (m *Mesh) OnNode(node naming.NodeID) rmi.Handler { return pinned{m.handler, m.space, node} }
 
 // Shutdown leaves the mesh without losing a call: it marks its names as
 // draining, so that callers turn elsewhere; tells connected peers; lets calls
@@ -258,6 +291,7 @@ func (m *Mesh) shutdown(ctx context.Context) error {
 	if err := m.pool.Close(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("close connections: %w", err))
 	}
+	m.space.Close()
 	if len(errs) > 0 {
 		return fmt.Errorf("leave the mesh: %w", errors.Join(errs...))
 	}

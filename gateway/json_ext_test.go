@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farcall.dev/gateway"
+	"farcall.dev/internal/meshtest"
 	"farcall.dev/rmi"
 )
 

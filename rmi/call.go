@@ -3,6 +3,7 @@ package rmi
 import (
 	"context"
 	"net"
+	"time"
 
 	"farcall.dev/naming"
 )
@@ -59,7 +60,42 @@ type Call struct {
 	// Sent, when not nil, is told each instance that the call is sent to, just
 	// before. It must not block. It does not travel.
 	Sent func(naming.Instance)
+	// Timeout bounds the wait for the reply of a call whose context has no
+	// deadline; 0 means that nothing does. Unlike a deadline it does not bound
+	// the item streams that the reply brings.
+	Timeout time.Duration
+	// Way says what the caller waits for; the zero value waits for the reply.
+	Way Way
+	// Trail tells which calls led to this one. [NewCall] and the stubs of [Bind],
+	// given a method's context, continue that of the method's own call.
+	Trail Trail
+
+	// ref is the reference that the call goes to; nil when Object is a name.
+	ref *Ref
+	// token makes the call recognisable when it is sent again.
+	token callToken
+	// replyOnly says that Timeout, and no deadline, bounds the call.
+	replyOnly bool
+	// keep, when not nil, learns where the call went, and has the result kept
+	// there for calls that build on it; promises are the results that this call
+	// builds on.
+	keep     *Promise
+	promises []promiseUse
 }
+
+// Way is what the caller of a method waits for.
+type Way uint8
+
+const (
+	// Wait waits for the reply.
+	Wait Way = iota
+	// OneWay waits until the call has been handed to the connection: whether it
+	// arrives, is admitted and succeeds is not told. Its Reply is empty.
+	OneWay
+	// OneWayTaken waits until the node has admitted the call, which it will then
+	// carry out, or has refused it. Its Reply is empty.
+	OneWayTaken
+)
 
 // Reply is a call's outcome when it did not fail.
 type Reply struct {
@@ -83,6 +119,8 @@ const (
 	ContentCBOR ContentType = 0
 	// ContentXMLRPC is a whole XML-RPC document, passed on as it came.
 	ContentXMLRPC ContentType = 1
+	// ContentBatch is several calls of one object, or their results; see [Batch].
+	ContentBatch ContentType = 2
 )
 
 // Payload is encoded data whose types are not yet known. Its bytes are
@@ -90,6 +128,10 @@ const (
 type Payload struct {
 	Type ContentType
 	Data []byte
+
+	// streams are the sequences that Data speaks of by their numbers. Whoever
+	// gets the payload reads them or, with drop, says that nobody will.
+	streams []itemSource
 }
 
 // Peer is the other end of the session that a call came by.
@@ -102,3 +144,6 @@ type Peer struct {
 	// Protocol is how it called: "mesh", "xmlrpc", "json", "pyro" or "local".
 	Protocol string
 }
+
+// local reports whether p is this process.
+func (p Peer) local() bool { return p.Protocol == "" || p.Protocol == "local" }

@@ -60,6 +60,7 @@ type Conn struct {
 	opts    ConnOptions
 	log     *slog.Logger
 	peer    Peer
+	shared  *Session // with the peer; nil without a Space, or a name of the peer
 	stats   counters
 	buffers *buffers
 	workers workers
@@ -126,10 +127,20 @@ func NewConn(session transport.Session, h Handler, opts ConnOptions) *Conn {
 	c.largeArgs.free, c.largeResults.free = opts.MaxLargeMemory, opts.MaxLargeMemory
 	c.workers.serve, c.workers.idle = c.serve, opts.WorkerIdle
 	opts.Tally.begin(c)
+	if opts.Space != nil {
+		c.shared = opts.Space.join(c)
+	}
 	c.loops.Go(c.watch)
 	go c.run()
 	return c
 }
+
+// Space returns the Space that c was made with; nil without one.
+func (c *Conn) Space() *Space { return c.opts.Space }
+
+// Session returns what this process has with the peer beyond c; nil without a
+// Space, or when the peer does not say who it is.
+func (c *Conn) Session() *Session { return c.shared }
 
 // Peer returns who is at the other end.
 func (c *Conn) Peer() Peer { return c.peer }
@@ -188,6 +199,9 @@ func (c *Conn) run() {
 	c.loops.Wait()
 	c.workers.close()
 	c.stats.lanes.Store(0)
+	if c.shared != nil {
+		c.shared.disconnected(c)
+	}
 	c.opts.Tally.end(c)
 	close(c.done)
 }

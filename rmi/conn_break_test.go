@@ -253,8 +253,8 @@ func TestConnSurvivesWhatItDoesNotKnow(t *testing.T) {
 	frame(frameCancel, 0, 77, 5, 'm', 'o', 'r') // a body that may come to mean something
 	frame(frameRequest, 0, 1, 1, 0xff)
 	wantRefusal(1, InvalidArgument, "head ends too early")
-	frame(frameRequest, 0x10, 2, 5, 0, 1, 'o', 0, 0)
-	wantRefusal(2, Unimplemented, "flags (0x10)")
+	frame(frameRequest, 0x20, 2, 5, 0, 1, 'o', 0, 0)
+	wantRefusal(2, Unimplemented, "flags (0x20)")
 	frame(frameRequest, 0, 3, append(append([]byte{0x87, 0x02, 0, 0x82, 0x02}, make([]byte, 258)...), 0, 0)...)
 	wantRefusal(3, InvalidArgument, "object's name has 258 bytes")
 	frame(frameRequest, 0, 4, 8, 0, 0, 0, 0, fieldMetadata, 2, 1, 'K')

@@ -57,6 +57,7 @@ func DialConn(ctx context.Context, address string, opts DialOptions) (c *Conn, e
 		session.Close()
 		return nil, err
 	}
+	opts.Conn.dialled = address
 	return NewConn(session, opts.Handler, opts.Conn), nil
 }
 

@@ -48,18 +48,25 @@ func (c *Conn) sameID() error {
 // returns why it is refused.
 func (c *Conn) admit(h frameHeader, head []byte, size uint64, rh *requestHead) *Error {
 	var refused *Error
-	if h.flags&flagsCritical != 0 {
+	if h.flags&flagsUnknown != 0 {
 		refused = refusal(Unimplemented, "the request has flags (%#x) that this version does not know", h.flags)
 	} else if refused = rh.decode(head); refused == nil && size > uint64(c.opts.MaxPayload) {
 		refused = refusal(ResourceExhausted, "the arguments have %d bytes, and the most this node takes is %d", size, c.opts.MaxPayload)
 	}
+	if refused == nil && rh.trail.Depth > MaxChain {
+		refused = rh.trail.tooLong(string(rh.object), string(rh.method))
+	}
 	if refused == nil {
-		if c.in.Add(1) <= int64(c.opts.MaxInFlight) {
+		most := int64(c.opts.MaxInFlight)
+		if rh.trail.Depth > 0 {
+			most *= 2 // the calls that wait for this one must not keep it out
+		}
+		if c.in.Add(1) <= most {
 			c.stats.callsIn.Add(1)
 			return nil
 		}
 		c.callAnswered()
-		refused = refusal(ResourceExhausted, "%d calls of this connection are in flight, and no more are allowed", c.opts.MaxInFlight)
+		refused = refusal(ResourceExhausted, "%d calls of this connection are in flight, and no more are allowed", most)
 	}
 	c.stats.refused.Add(1)
 	return refused
@@ -70,6 +77,7 @@ func (c *Conn) newServed(id uint64, rh *requestHead, object, method string) *ser
 	s := &servedCall{conn: c, id: id, call: Call{
 		Object: naming.Name(object), Method: method,
 		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer,
+		Trail: rh.trail, token: rh.token, promises: rh.promises,
 	}}
 	if rh.timeout > 0 {
 		s.deadline = timeAfter(rh.timeout)

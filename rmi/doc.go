@@ -25,9 +25,11 @@
 //	2  call    one REQUEST with a payload of more than 32 KiB; TAKEN comes back,
 //	           or an ERROR
 //	3  result  one REPLY with a payload of more than 32 KiB; nothing comes back
+//	4  items   a sequence of values that belongs to a call; see Item streams
 //
 // A stream of another kind is closed unread. The kind and, on a call or result
-// stream, the head of the frame must arrive within 10 s. A side opens its lane
+// stream, the head of the frame must arrive within 10 s; so must, on an items
+// stream, what it says of itself. A side opens its lane
 // before it first sends a small request; one is enough, and the two sides have
 // at most 16. A lane that ends takes the session with it.
 //
@@ -61,15 +63,28 @@
 //	5  GOAWAY   0      head                  either, on a lane of its sender
 //	6  PING     any    empty                 either
 //	7  PONG     PING's empty                 back on the same stream
-//	8  TAKEN    call   empty                 back on a call stream
+//	8  TAKEN    call   empty                 back on a call stream, or by a lane
+//	9  ITEM     0      one CBOR item         producer to consumer, on an items stream
+//	10 END      0      empty                 producer to consumer, on an items stream
+//	11 CREDIT   count  empty                 consumer to producer, on an items stream
+//	12 HOLD     0      head                  holder to owner, on a lane
+//	13 DROP     0      head                  holder to owner, on a lane
+//	14 FORGET   call   empty                 caller to server, on a lane
 //
 // On a lane a body has at most 65 536 bytes. A frame of another type is skipped;
 // type 0 is never sent, and breaks the protocol. More may follow an empty body
-// in a later version, and is skipped. Type 1 with flag 01 is reserved for
-// requests that want no answer; no flag is defined yet. A receiver ignores
-// unknown flags among the lower four. One it does not know among the upper four
-// changes what the frame means: such a request is refused with UNIMPLEMENTED,
-// such an answer fails its call with INTERNAL.
+// in a later version, and is skipped. A receiver ignores unknown flags among the
+// lower four. One it does not know among the upper four changes what the frame
+// means: such a request is refused with UNIMPLEMENTED, such an answer fails its
+// call with INTERNAL. The flags of a REQUEST:
+//
+//	01  one way: no answer is wanted, not even an ERROR
+//	02  with 01: TAKEN, or an ERROR, comes back when the request was admitted, or
+//	    refused
+//	04  the deadline bounds the wait for the reply, and not the item streams that
+//	    the reply brings
+//	08  the result is kept for requests that build on it, until FORGET
+//	10  an argument, or the object, is the result of another call: see Promises
 //
 // An id is chosen by the caller, is not 0, and is used once per session and
 // caller; counting up keeps it short. The answer to a call may therefore come
@@ -88,9 +103,17 @@
 //	    text    method, UTF-8, 0 to 255 bytes; empty to call a function
 //	    byte    content type of the payload
 //	    fields  key 1: one metadata entry: a text, the key, then the value
+//	            key 2: the chain: a number, the calls that led to this one; a
+//	                   text, the correlation id, up to 64 bytes; then texts, the
+//	                   newest of those calls, the newest last: see Chains
+//	            key 3: a number, the item streams that the arguments bring
+//	            key 4: a promise: three numbers, see Promises
+//	            key 5: two numbers, the call's sequence number and the least one
+//	                   that the caller still waits for: see Repeated calls
 //	REPLY head
 //	    byte    content type of the payload
-//	    fields  as in a request
+//	    fields  key 1: as in a request
+//	            key 3: a number, the item streams that the result brings
 //	ERROR head
 //	    byte    code, as in [Code]
 //	    byte    1 when the call was certainly not executed, else 0
@@ -99,14 +122,27 @@
 //	            key 3: one detail: a text, the key, then the value; up to 32 of
 //	                   them, 4 KiB together
 //	            key 4: trace, UTF-8, up to 8 KiB
+//	            key 5: the method's own error as a value: a text, the name by which
+//	                   both sides know its type, then one CBOR item; up to 8 KiB
+//	            key 6: one hop: a text, the node that passed the error on, then
+//	                   what it called, UTF-8; the first comes first, up to 16
 //	GOAWAY head
 //	    byte    1 soon, 2 done
+//	HOLD and DROP head
+//	    repeated until its end:
+//	    12 bytes  the id of a reference that the receiver owns
+//	    number    how often the sender got it from the receiver and has not said
+//	              so yet
 //
 // Metadata has at most 64 keys and 8 KiB of keys and values together; a key is 1
 // to 128 bytes of a-z, 0-9, '-', '_' and '.'. Content types are those of
-// [ContentType]: 0 for one CBOR item, 1 for a whole XML-RPC document. The
-// payload of a request is the array of its arguments, that of a reply the
-// result.
+// [ContentType]: 0 for one CBOR item, 1 for a whole XML-RPC document, 2 for a
+// batch. The payload of a request is the array of its arguments, that of a reply
+// the result. A batch is an array of calls of the object that the head names,
+// each an array of the method, a text, and its arguments, an array; the head's
+// method is empty. They are carried out one after another. The result is an array
+// with one element for each, in order: the array [0, result], or [1, error], where
+// the error is the head of an ERROR frame as a byte string.
 //
 // A head that breaks these rules fails its own call only: a request is refused
 // with INVALID_ARGUMENT, or RESOURCE_EXHAUSTED where something is too much, not
@@ -129,11 +165,91 @@
 // when its request had not been given to the session, otherwise possibly
 // executed.
 //
+// # Sessions
+//
+// Two processes that tell each other their node and incarnation have a session
+// that outlives a connection: it ends when there has been none between them for
+// longer than the lease, or when either has become another incarnation. (Where
+// this page says that a session ends or breaks it means the connection's.)
+// References, recorded answers and what an application keeps for a session end
+// with it.
+//
+// # Repeated calls
+//
+// A request with a sequence number may be sent again, on this or another
+// connection of the session, when its answer got lost: the server carries it out
+// once, and answers each copy alike. It keeps an answer until the caller, by the
+// least number that it still waits for, says that it has it. The numbers count
+// the calls of one caller incarnation to one server incarnation. A copy of a call
+// that runs is answered when that has ended; one whose answer was given up as
+// too large, or was too many, fails with FAILED_PRECONDITION, possibly executed.
+// Nothing is recorded for methods that the owner declared idempotent.
+//
+// # References
+//
+// An object without a name is called by its reference: its name in a request is
+// '#' and its id in base64url (RFC 4648, section 5, without padding), 16
+// characters. In a value a reference is CBOR tag 1178685763 on an array of:
+//
+//	text   the node of the owner
+//	uint   its incarnation
+//	bytes  the id, 12 random bytes: who knows it may call the object
+//	text   the type, for people; may be empty
+//	array  of an object that the owner cannot be asked for directly and the
+//	       sender passes calls on to: the four above of the original; else absent
+//
+// Who receives a reference and keeps it says HOLD to its owner, with the number
+// of times that it got it from the owner itself, and DROP when it has no more use
+// for it. The owner keeps the object while a session holds it, and for the length
+// of a lease after each time it gave the reference away until the receipt of that
+// was told. A reference that was got from another than its owner is kept by that
+// other for the length of a lease. When a connection comes up in a session that
+// had none, each side says again what it holds.
+//
+// # Item streams
+//
+// A parameter or result that is a sequence is, in the value, CBOR tag 1178685764
+// on a number: 0 for the first such sequence of the payload, and so on. After the
+// request or reply its sender opens an items stream for each, which begins, after
+// the kind, with three numbers: the call's id; 0 when the call is the opener's, 1
+// when it is the peer's; and the number in the value. It may arrive before the
+// frame that it belongs to. The producer sends ITEM frames, no more than 32 plus
+// what CREDIT has added; then END, or an ERROR when the sequence broke off. The
+// consumer sends CREDIT as items are used up; it sends CANCEL, or just ends the
+// stream, when it wants no more. An items stream that ends without END or ERROR
+// broke off. A sequence of pairs has arrays of two as its items.
+//
+// The context of a method lives until it has returned and the sequences of its
+// result have ended.
+//
+// # Promises
+//
+// A request with flag 08 makes its result known to later requests of the same
+// caller on the same connection, even before it is there. These have flag 10 and
+// for each use a field of key 4: where the result goes, 0 for the object, which
+// the result must then be a reference to, or the number of an argument, counted
+// from 1, which holds null; the call's id; and which of several results is meant,
+// counted from 1, or 0 for the whole. If that call fails, so does this one, not
+// executed. FORGET ends the keeping, and the connection does. A side keeps at most
+// 1024 results.
+//
+// # Chains
+//
+// A call that a method makes while it runs is part of a chain; the number says
+// how many calls stand before it, and the correlation id, made by the first that
+// needs one, is that of all. A call with more than 64 before it is refused with
+// FAILED_PRECONDITION. The newest calls are told, each as the method, its object
+// and node, in up to 1 KiB, for people. Calls in a chain have room of their own,
+// as much again, when a limit on calls in flight is reached, so that a call that
+// waits for another cannot keep that out.
+//
 // # Parting
 //
 // A side that wants to leave sends GOAWAY soon, on a lane that it opens for it if
-// need be. From then on neither side starts a call. Each side sends GOAWAY done
-// once every call it has sent is answered. The leaver answers requests that
-// crossed its GOAWAY as any others. Once it has received done, and no call of
-// either side is under way, it ends the session.
+// need be. From then on neither side starts a call, but for those that the
+// methods that still run make on their caller. Each side sends GOAWAY done once
+// every call it has sent is answered, every call it has received too, and its
+// item streams have ended. The leaver answers requests that crossed its GOAWAY as
+// any others. Once it has received done, and no call of either side is under way,
+// it ends the session.
 package rmi

@@ -26,6 +26,20 @@ const (
 	// everybody's small calls. A larger one gets a stream of its own.
 	LargePayload = 32 << 10
 
+	// MaxStreamsPerCall bounds the item streams that the arguments of one call, or
+	// its result, may bring. More are refused with RESOURCE_EXHAUSTED.
+	MaxStreamsPerCall = 16
+	// MaxChain is how many calls may lead to one. A call with more before it is
+	// refused with FAILED_PRECONDITION, not executed, by an error that shows the
+	// end of the chain: usually two objects that call each other without end.
+	MaxChain = 64
+
+	// maxPromiseUses bounds the results of other calls that one call builds on.
+	maxPromiseUses = 16
+	// maxChainText bounds the text, in bytes, that tells of a chain's newest
+	// calls, and maxCorrelation that of its correlation id.
+	maxChainText   = 1 << 10
+	maxCorrelation = 64
 	// maxFrameHead bounds a frame's head, maxFrame the body of a frame on a lane.
 	maxFrameHead = 24 << 10
 	maxFrame     = 64 << 10
@@ -97,12 +111,18 @@ type ConnOptions struct {
 	WorkerIdle time.Duration
 	// Tally, when not nil, adds up what this Conn and others do.
 	Tally *Tally
+	// Space, when not nil, is what this process shares with its peers beyond
+	// single calls. Without it a Conn has no session, and no references can go
+	// by it.
+	Space *Space
 	// SendTrace lets the traces of errors travel to the peer. Without it they
 	// stay here, since a stack tells a stranger too much.
 	SendTrace bool
 
 	// buffers, when not nil, are shared with other Conns.
 	buffers *buffers
+	// dialled is the address that this side dialled; empty when the peer did.
+	dialled string
 }
 
 // withDefaults returns o with what is zero filled in.

@@ -20,6 +20,9 @@ type ObjectsOptions struct {
 	Sentinels *Sentinels
 	// Codecs add content types to CBOR, which is always there.
 	Codecs []Codec
+	// Space is what the process shares with others beyond single calls. Without
+	// it methods can neither take nor return objects.
+	Space *Space
 	// Logger gets each panic of a method with its stack. Nil discards them.
 	Logger *slog.Logger
 	// Operator says whether a peer may see the traces of errors; see
@@ -36,6 +39,7 @@ type ObjectsOptions struct {
 type Objects struct {
 	guard     guard
 	sentinels *Sentinels
+	space     *Space // may be nil
 	codecs    map[ContentType]Codec
 	// table is replaced as a whole, by the holder of mu.
 	table atomic.Pointer[map[naming.Name]*object]
@@ -59,6 +63,7 @@ func NewObjects(opts ObjectsOptions) *Objects {
 	o := &Objects{
 		guard:     newGuard(RecoverOptions{Logger: opts.Logger, Operator: opts.Operator}),
 		sentinels: opts.Sentinels,
+		space:     opts.Space,
 		codecs:    make(map[ContentType]Codec, len(opts.Codecs)),
 	}
 	if o.sentinels == nil {
@@ -70,6 +75,9 @@ func NewObjects(opts ObjectsOptions) *Objects {
 	o.table.Store(&map[naming.Name]*object{})
 	return o
 }
+
+// Space returns the Space that o was made with; nil without one.
+func (o *Objects) Space() *Space { return o.space }
 
 // Handle carries out one call. Failures before the method runs are
 // NOT_FOUND, UNIMPLEMENTED (no such method, or a content type that is not read

@@ -17,6 +17,8 @@ const (
 	streamCall streamKind = 2
 	// streamResult carries one large reply.
 	streamResult streamKind = 3
+	// streamItems carries a sequence that is an argument or a result.
+	streamItems streamKind = 4
 )
 
 // frameType says what a frame is.
@@ -31,6 +33,12 @@ const (
 	framePing    frameType = 6
 	framePong    frameType = 7
 	frameTaken   frameType = 8
+	frameItem    frameType = 9
+	frameEnd     frameType = 10
+	frameCredit  frameType = 11
+	frameHold    frameType = 12
+	frameDrop    frameType = 13
+	frameForget  frameType = 14
 )
 
 // String returns the name that the specification uses.
@@ -52,13 +60,43 @@ func (t frameType) String() string {
 		return "PONG"
 	case frameTaken:
 		return "TAKEN"
+	case frameItem:
+		return "ITEM"
+	case frameEnd:
+		return "END"
+	case frameCredit:
+		return "CREDIT"
+	case frameHold:
+		return "HOLD"
+	case frameDrop:
+		return "DROP"
+	case frameForget:
+		return "FORGET"
 	}
 	return fmt.Sprintf("frame type %d", byte(t))
 }
 
+// The flags of a request.
+const (
+	// flagOneWay: no answer is wanted.
+	flagOneWay byte = 0x01
+	// flagTaken, with flagOneWay: TAKEN or an ERROR is wanted.
+	flagTaken byte = 0x02
+	// flagReplyOnly: the deadline does not bound the streams of the result.
+	flagReplyOnly byte = 0x04
+	// flagKeep: the result is kept for requests that build on it.
+	flagKeep byte = 0x08
+	// flagPromises: arguments, or the object, are results of other calls.
+	flagPromises byte = 0x10
+)
+
 // flagsCritical are the flags that change what a frame means: a receiver that
-// does not know one must not act on the frame. No flag is defined yet.
-const flagsCritical = 0xf0
+// does not know one must not act on the frame. flagsUnknown are those of them
+// that have no meaning in a request.
+const (
+	flagsCritical byte = 0xf0
+	flagsUnknown       = flagsCritical &^ flagPromises
+)
 
 // frameHeader is what stands before the body of every frame.
 type frameHeader struct {
@@ -197,7 +235,7 @@ func splitBody(body []byte) (head, payload []byte, err error) {
 	return body[k : k+int(n)], body[k+int(n):], nil
 }
 
-// appendSmallFrame appends a frame that has no body: a CANCEL, PING, PONG or TAKEN.
+// appendSmallFrame appends a frame that has no body, such as a CANCEL or a PING.
 func appendSmallFrame(b []byte, typ frameType, id uint64) []byte {
 	return appendFrameHeader(b, frameHeader{typ: typ, id: id})
 }

@@ -22,10 +22,18 @@ var update = flag.Bool("update", false, "write the golden files of the wire form
 // sampleFrames are one of each frame, with everything it can hold.
 func sampleFrames() map[string][]byte {
 	call := &Call{
-		Object: "shop.cart", Method: "add", Args: Payload{ContentXMLRPC, []byte("<arguments>")},
+		Object: "shop.cart", Method: "add", Args: Payload{Type: ContentXMLRPC, Data: []byte("<arguments>")},
 		Metadata: Metadata{"trace-id": "4bf92f", "user": "letian"},
 	}
-	reply := &Reply{Result: Payload{ContentCBOR, []byte{0x18, 0x2a}}, Metadata: Metadata{"cached": ""}}
+	reply := &Reply{Result: Payload{Data: []byte{0x18, 0x2a}}, Metadata: Metadata{"cached": ""}}
+	linked := &Call{
+		Object: "#AAECAwQFBgcICQoL", Method: "say", Way: OneWayTaken, replyOnly: true, keep: new(Promise),
+		Args:     Payload{Data: []byte{0x81, 0xf6}, streams: make([]itemSource, 2)},
+		Trail:    Trail{Depth: 2, Correlation: "c0ffee", Recent: []string{"chat.join on n1", "room.enter on n2"}},
+		promises: []promiseUse{{arg: 1, call: 299, result: 2}},
+		token:    callToken{seq: 17, least: 9},
+	}
+	streaming := &Reply{Result: Payload{Data: []byte{0xda, 0x46, 0x41, 0x52, 0x44, 0x00}, streams: make([]itemSource, 1)}}
 	failed := &Error{
 		Code: NotFound, Message: "no such thing", Type: "*shop.MissingError", Execution: NotExecuted,
 		Details: map[string]string{"id": "7", "kind": "thing"}, Trace: "goroutine 1",
@@ -33,6 +41,12 @@ func sampleFrames() map[string][]byte {
 	return map[string][]byte{
 		"request":       append(appendRequest(nil, 300, 1500*time.Millisecond, call), call.Args.Data...),
 		"request_small": append(appendRequest(nil, 1, 0, &Call{Object: "add", Args: Payload{Data: []byte{0x80}}}), 0x80),
+		"request_chain": append(appendRequest(nil, 301, time.Second, linked), linked.Args.Data...),
+		"reply_stream":  append(appendReply(nil, 301, streaming), streaming.Result.Data...),
+		"item":          append(appendFrameHeader(nil, frameHeader{typ: frameItem, size: 1}), 0x07),
+		"end":           appendSmallFrame(nil, frameEnd, 0),
+		"credit":        appendSmallFrame(nil, frameCredit, 16),
+		"forget":        appendSmallFrame(nil, frameForget, 301),
 		"reply":         append(appendReply(nil, 300, reply), reply.Result.Data...),
 		"reply_small":   appendReply(nil, 1, &Reply{}),
 		"error":         appendError(nil, 300, failed, true),
@@ -248,13 +262,15 @@ func FuzzWireHeads(f *testing.F) {
 	f.Fuzz(func(t *testing.T, head []byte) {
 		var rh requestHead
 		if rh.decode(head) == nil {
-			call := &Call{Object: naming.Name(rh.object), Method: string(rh.method), Args: Payload{Type: rh.typ}, Metadata: rh.metadata}
+			call := &Call{Object: naming.Name(rh.object), Method: string(rh.method), Metadata: rh.metadata,
+				Args:  Payload{Type: rh.typ, streams: make([]itemSource, rh.streams)},
+				Trail: rh.trail, promises: rh.promises, token: rh.token}
 			_, again, _ := frameOf(t, appendRequest(nil, 1, rh.timeout, call))
 			var second requestHead
 			if err := second.decode(again); err != nil {
 				t.Fatalf("encoded again it is refused: %v", err)
 			}
-			if diff := cmp.Diff(rh, second, cmp.AllowUnexported(requestHead{}), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(rh, second, cmp.AllowUnexported(requestHead{}, callFields{}, callToken{}, promiseUse{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Fatalf("encoded again it differs:\n%s", diff)
 			}
 		}

@@ -68,8 +68,11 @@ func (s *servedCall) Err() error {
 
 // Value implements context.Context.
 func (s *servedCall) Value(key any) any {
-	if _, ok := key.(connKey); ok {
+	switch key.(type) {
+	case connKey:
 		return s.conn
+	case sessionKey:
+		return s.conn.shared
 	}
 	s.mu.Lock()
 	std := s.std

@@ -1,0 +1,198 @@
+package rmi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"farcall.dev/naming"
+)
+
+// The defaults of [SpaceOptions].
+const (
+	DefaultLease         = time.Minute
+	DefaultMaxReferences = 65536
+	DefaultMaxValues     = 1024
+)
+
+// SpaceOptions are the settings of [NewSpace].
+type SpaceOptions struct {
+	// Node and Incarnation are what this process says in its hello. Both are
+	// required: references to its objects hold them.
+	Node        naming.NodeID
+	Incarnation naming.Incarnation
+	// Lease is how long a session outlives its last connection, and an object
+	// without a name the moment at which it was given away. Default 1 minute.
+	Lease time.Duration
+	// Calls is the way of the calls that proxies make, middleware included; its
+	// end is a [Router] of this Space. Nil means straight to the owner.
+	Calls Handler
+	// Dial returns a connection to a node by its name. Nil: only peers that are
+	// connected can be reached.
+	Dial func(ctx context.Context, node naming.NodeID) (*Conn, error)
+	// Redial returns a connection to an address that this process had dialled
+	// before: when a connection to a peer breaks that holds objects of this
+	// process, or whose objects this process holds, the session is kept alive so.
+	// Nil: it ends with the lease unless a call dials.
+	Redial func(ctx context.Context, address string) (*Conn, error)
+	// MaxReferences bounds the references of this process that one peer holds,
+	// and again those of one peer that this process holds. Default 65 536.
+	MaxReferences int
+	// Logger gets what no caller can see; nil discards it.
+	Logger *slog.Logger
+}
+
+// Space is what a process shares with others beyond single calls: the sessions
+// with its peers, the objects without a name that it has given away, and the
+// references that it has got. A process has one; the [Objects] that serve its
+// calls and every [Conn] are made with it. Its methods may be called from any
+// number of goroutines.
+type Space struct {
+	opts SpaceOptions
+	log  *slog.Logger
+
+	// ctx ends with the Space.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// loops are the goroutines that Close waits for.
+	loops sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[peerID]*Session // guarded by mu
+	closed   bool                // guarded by mu
+}
+
+// peerID identifies one start of a process.
+type peerID struct {
+	node        naming.NodeID
+	incarnation naming.Incarnation
+}
+
+// String names the process in messages.
+func (p peerID) String() string { return fmt.Sprintf("node %s", p.node) }
+
+// NewSpace returns a Space without sessions. It lives until Close.
+func NewSpace(opts SpaceOptions) *Space {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&opts.Lease, DefaultLease)
+	setDefault(&opts.MaxReferences, DefaultMaxReferences)
+	s := &Space{opts: opts, log: opts.Logger, sessions: make(map[peerID]*Session)}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	return s
+}
+
+// self identifies this process.
+func (s *Space) self() peerID { return peerID{s.opts.Node, s.opts.Incarnation} }
+
+// Close ends every session and waits for what runs because of that. The
+// connections are others' to close, before it.
+func (s *Space) Close() {
+	s.mu.Lock()
+	s.closed = true
+	sessions := make([]*Session, 0, len(s.sessions))
+	for _, sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	s.mu.Unlock()
+	s.cancel(errSpaceClosed)
+	for _, sess := range sessions {
+		sess.end(errSpaceClosed)
+	}
+	s.loops.Wait()
+}
+
+// Sessions returns the sessions that are there, in no order.
+func (s *Space) Sessions() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sessions := make([]*Session, 0, len(s.sessions))
+	for _, sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	return sessions
+}
+
+// session returns the session with peer; nil when there is none.
+func (s *Space) session(peer peerID) *Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[peer]
+}
+
+// join makes c a connection of its peer's session, which it begins if need be.
+// It returns nil for a peer that does not say who it is, or when the Space is
+// closed.
+func (s *Space) join(c *Conn) *Session {
+	peer := peerID{c.peer.Node, c.peer.Incarnation}
+	if peer.node == "" || peer.incarnation == 0 {
+		return nil
+	}
+	for {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return nil
+		}
+		sess := s.sessions[peer]
+		if sess == nil {
+			sess = newSession(s, peer)
+			s.sessions[peer] = sess
+		}
+		s.mu.Unlock()
+		if sess.connected(c) {
+			return sess
+		} // else it ended at the same moment, and has left the table
+	}
+}
+
+// forget takes an ended session out of the table.
+func (s *Space) forget(sess *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[sess.peer] == sess {
+		delete(s.sessions, sess.peer)
+	}
+}
+
+// spaced is a Handler that knows the Space of its calls.
+type spaced interface{ Space() *Space }
+
+// spaceOf returns the Space in which the arguments and results of calls by h
+// live; nil when h has none.
+func spaceOf(h Handler) *Space {
+	if s, ok := h.(spaced); ok {
+		return s.Space()
+	}
+	return nil
+}
+
+// caller is a Handler with its Space.
+type caller struct {
+	Handler
+	space *Space
+}
+
+// Space returns the Space of the calls.
+func (c caller) Space() *Space { return c.space }
+
+// Caller returns h as a way of calls whose arguments and results may hold
+// objects: [Invoke], [Bind] and the like turn them into references of s, and
+// references into proxies. Middleware is to be wrapped around h before that.
+func (s *Space) Caller(h Handler) Handler { return caller{h, s} }
+
+// goEnd runs f, which belongs to the end of something, on a goroutine that Close
+// waits for. What f panics with is logged.
+func (s *Space) goEnd(f func()) {
+	s.loops.Go(func() {
+		defer func() {
+			if v := recover(); v != nil {
+				s.log.Error("panic at the end of a session or an object", "panic", fmt.Sprint(v))
+			}
+		}()
+		f()
+	})
+}

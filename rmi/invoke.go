@@ -32,7 +32,8 @@ func InvokeAs[T any](ctx context.Context, h Handler, object naming.Name, method 
 // InvokeInto is [Invoke] with the result decoded into the variable that result
 // points to; nil drops it.
 func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, method string, args ...any) error {
-	call, err := NewCall(ctx, object, method, args...)
+	vc := valueContext{space: spaceOf(h)}
+	call, err := newCallWith(ctx, &vc, object, method, args)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, 
 	if err != nil || result == nil {
 		return err
 	}
-	if err := DecodeValue(reply, result); err != nil {
+	if err := decodeValue(&valueContext{space: vc.space, streams: reply.streams}, reply, result); err != nil {
 		return badReply(object, method, err)
 	}
 	return nil
@@ -50,12 +51,22 @@ func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, 
 // of it before they give it to a [Handler]; the reply is for [DecodeValue]. It
 // carries the metadata of [WithMetadata]. Its errors are those of [Invoke].
 func NewCall(ctx context.Context, object naming.Name, method string, args ...any) (*Call, error) {
-	call := &Call{Object: object, Method: method, Metadata: outgoing(ctx)}
+	return newCallWith(ctx, nil, object, method, args)
+}
+
+// newCallWith is [NewCall] where vc says what may travel.
+func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, method string, args []any) (*Call, error) {
+	call := newCall(ctx, object, method)
 	var err error
-	if call.Args, err = EncodeArgs(args...); err != nil {
+	if call.Args, err = encodeArgs(vc, args); err != nil {
 		return nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
 	return call, nil
+}
+
+// newCall returns a call without arguments that carries what ctx says.
+func newCall(ctx context.Context, object naming.Name, method string) *Call {
+	return &Call{Object: object, Method: method, Metadata: outgoing(ctx)}
 }
 
 // sendCall has h carry out call and returns the result as it came.

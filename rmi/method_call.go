@@ -7,7 +7,7 @@ import (
 )
 
 // call carries out one call of p. Its errors are ready for the caller.
-func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sentinels) (result []byte, err error) {
+func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sentinels, vc *valueContext) (result []byte, err error) {
 	if p.direct != nil && codec == nil {
 		n, args, err := argsHead(call.Args.Data)
 		if err != nil {
@@ -24,7 +24,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sen
 	s := p.slots.Get().(*argSlots)
 	// Not deferred: after a panic the slots are dropped, and not reused.
 	if codec == nil {
-		err = p.decodeArgs(call.Args.Data, s)
+		err = p.decodeArgs(call.Args.Data, s, vc)
 	} else {
 		err = codec.DecodeArgs(call, s.params, p.variadic)
 	}
@@ -33,6 +33,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sen
 		p.slots.Put(s)
 		return nil, p.badArgs(err)
 	}
+	vc.streams = nil // from here on those of the result
 	if s.ctx != nil {
 		*s.ctx = withCall(ctx, call, p)
 	}
@@ -52,7 +53,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sen
 		}
 	}
 	if codec == nil {
-		result, err = p.encodeResult(out)
+		result, err = p.encodeResult(out, vc)
 	} else {
 		result, err = codec.EncodeResult(call, out)
 	}
@@ -68,7 +69,7 @@ func (p *plan) badResult(err error) *Error {
 }
 
 // decodeArgs decodes a list of arguments into s.
-func (p *plan) decodeArgs(data []byte, s *argSlots) error {
+func (p *plan) decodeArgs(data []byte, s *argSlots, vc *valueContext) error {
 	n, rest, err := argsHead(data)
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (p *plan) decodeArgs(data []byte, s *argSlots) error {
 		return &ArgumentCountError{Got: n}
 	}
 	for i := range fixed {
-		if rest, err = p.params[i].decode(rest, s.params[i], s.ptrs[i]); err != nil {
+		if rest, err = p.params[i].decode(rest, s.params[i], s.ptrs[i], vc); err != nil {
 			return &ArgumentError{Index: i + 1, Err: err}
 		}
 	}
@@ -92,7 +93,7 @@ func (p *plan) decodeArgs(data []byte, s *argSlots) error {
 		list := reflect.MakeSlice(s.params[fixed].Type(), n-fixed, n-fixed)
 		for i := range n - fixed {
 			v := list.Index(i)
-			if rest, err = p.params[fixed].decode(rest, v, v.Addr().Interface()); err != nil {
+			if rest, err = p.params[fixed].decode(rest, v, v.Addr().Interface(), vc); err != nil {
 				return &ArgumentError{Index: fixed + i + 1, Err: err}
 			}
 		}
@@ -106,17 +107,17 @@ func (p *plan) decodeArgs(data []byte, s *argSlots) error {
 
 // encodeResult encodes the results: null for none, the value for one, a list
 // for several.
-func (p *plan) encodeResult(out []reflect.Value) ([]byte, error) {
+func (p *plan) encodeResult(out []reflect.Value, vc *valueContext) ([]byte, error) {
 	switch len(out) {
 	case 0:
-		return appendValue(nil, nil)
+		return appendValue(nil, nil, vc)
 	case 1:
-		return p.results[0].append(nil, out[0])
+		return p.results[0].append(nil, out[0], vc)
 	}
 	dst := appendHead(nil, cborList, uint64(len(out)))
 	for i, v := range out {
 		var err error
-		if dst, err = p.results[i].append(dst, v); err != nil {
+		if dst, err = p.results[i].append(dst, v, vc); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +125,7 @@ func (p *plan) encodeResult(out []reflect.Value) ([]byte, error) {
 }
 
 // append appends v's encoding to dst.
-func (r *rootShape) append(dst []byte, v reflect.Value) ([]byte, error) {
+func (r *rootShape) append(dst []byte, v reflect.Value, vc *valueContext) ([]byte, error) {
 	if r.direct {
 		switch r.kind {
 		case KindString:
@@ -140,7 +141,7 @@ func (r *rootShape) append(dst []byte, v reflect.Value) ([]byte, error) {
 			return appendFloat(dst, v.Float()), nil
 		case KindBytes:
 			if v.IsNil() {
-				return appendValue(dst, nil)
+				return appendValue(dst, nil, vc)
 			}
 			return appendBytesItem(dst, v.Bytes()), nil
 		}

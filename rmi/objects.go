@@ -120,12 +120,15 @@ func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err erro
 		failed = false
 		return reply, nil
 	}
-	result, err := p.call(ctx, call, codec, o.sentinels)
+	vc := valueContext{space: o.space, streams: call.Args.streams}
+	result, err := p.call(ctx, call, codec, o.sentinels, &vc)
 	if err != nil {
 		return Reply{}, o.guard.untraced(call, err)
 	}
 	failed = false
-	return Reply{Result: Payload{Type: call.Args.Type, Data: result}}, nil
+	reply = Reply{Result: vc.payload(result)}
+	reply.Result.Type = call.Args.Type
+	return reply, nil
 }
 
 // find returns the plan that call is for.

@@ -236,23 +236,26 @@ func (s *stubFunc) exchange(in, out []reflect.Value) error {
 		}
 		in = in[1:]
 	}
-	call := &Call{Object: s.object, Method: s.tag.method, Metadata: outgoing(ctx), Idempotent: s.tag.idempotent}
+	call := newCall(ctx, s.object, s.tag.method)
+	call.Idempotent = s.tag.idempotent
+	vc := valueContext{space: spaceOf(s.h)}
 	var err error
-	if call.Args, err = s.encode(in); err != nil {
+	if call.Args, err = s.encode(in, &vc); err != nil {
 		return &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
 	reply, err := sendCall(ctx, s.h, call)
 	if err != nil || len(s.shapes) == 0 {
 		return err
 	}
-	if err := s.decode(reply, out); err != nil {
+	if err := s.decode(reply, out, &vc); err != nil {
 		return badReply(s.object, s.tag.method, err)
 	}
 	return nil
 }
 
 // decode decodes a result into out.
-func (s *stubFunc) decode(p Payload, out []reflect.Value) error {
+func (s *stubFunc) decode(p Payload, out []reflect.Value, vc *valueContext) error {
+	vc.streams = p.streams
 	if p.Type != ContentCBOR {
 		return &ContentError{Type: p.Type}
 	}
@@ -269,7 +272,7 @@ func (s *stubFunc) decode(p Payload, out []reflect.Value) error {
 	}
 	for i, shape := range s.shapes {
 		var err error
-		if data, err = shape.decode(data, out[i], out[i].Addr().Interface()); err != nil {
+		if data, err = shape.decode(data, out[i], out[i].Addr().Interface(), vc); err != nil {
 			if len(s.shapes) > 1 {
 				err = within(err, fmt.Sprintf("[%d]", i))
 			}
@@ -283,7 +286,7 @@ func (s *stubFunc) decode(p Payload, out []reflect.Value) error {
 }
 
 // encode encodes the arguments of a call.
-func (s *stubFunc) encode(in []reflect.Value) (Payload, error) {
+func (s *stubFunc) encode(in []reflect.Value, vc *valueContext) (Payload, error) {
 	if s.variadic {
 		rest := in[len(in)-1]
 		in = in[: len(in)-1 : len(in)-1]
@@ -294,9 +297,9 @@ func (s *stubFunc) encode(in []reflect.Value) (Payload, error) {
 	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(in)))
 	for i, v := range in {
 		var err error
-		if dst, err = s.params[min(i, len(s.params)-1)].append(dst, v); err != nil {
+		if dst, err = s.params[min(i, len(s.params)-1)].append(dst, v, vc); err != nil {
 			return Payload{}, &ArgumentError{Index: i + 1, Err: err}
 		}
 	}
-	return Payload{Type: ContentCBOR, Data: dst}, nil
+	return vc.payload(dst), nil
 }

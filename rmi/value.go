@@ -25,15 +25,21 @@ const (
 // EncodeArgs encodes the arguments of a call. Any value that a method may take
 // can be given; see [Objects.Export] for which those are. An error is an
 // [*ArgumentError] that says which argument cannot travel.
-func EncodeArgs(args ...any) (Payload, error) {
+//
+// Neither objects nor sequences can be among them: those need the way of the
+// call, as [NewCall] has it.
+func EncodeArgs(args ...any) (Payload, error) { return encodeArgs(nil, args) }
+
+// encodeArgs is [EncodeArgs] where vc says what else may travel.
+func encodeArgs(vc *valueContext, args []any) (Payload, error) {
 	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(args)))
 	for i, arg := range args {
 		var err error
-		if dst, err = appendValue(dst, arg); err != nil {
+		if dst, err = appendValue(dst, arg, vc); err != nil {
 			return Payload{}, &ArgumentError{Index: i + 1, Err: err}
 		}
 	}
-	return Payload{Type: ContentCBOR, Data: dst}, nil
+	return vc.payload(dst), nil
 }
 
 // DecodeArgs decodes the arguments of a call into the types that [DecodeValue]
@@ -48,7 +54,7 @@ func DecodeArgs(p Payload) ([]any, error) {
 	}
 	args := make([]any, n)
 	for i := range args {
-		if rest, err = decodeAny(rest, &args[i]); err != nil {
+		if rest, err = decodeAny(rest, &args[i], nil); err != nil {
 			return nil, &ArgumentError{Index: i + 1, Err: err}
 		}
 	}
@@ -60,7 +66,7 @@ func DecodeArgs(p Payload) ([]any, error) {
 
 // EncodeValue encodes one value, such as a method's result.
 func EncodeValue(v any) (Payload, error) {
-	data, err := appendValue(nil, v)
+	data, err := appendValue(nil, v, nil)
 	return Payload{Type: ContentCBOR, Data: data}, err
 }
 
@@ -70,12 +76,15 @@ func EncodeValue(v any) (Payload, error) {
 // uint64 or *big.Int (the first that holds it), float64, string, []byte,
 // time.Time, []any, and map[string]any, or map[any]any where a key is not a
 // string. A key that is bytes is a [ByteKey] in these.
-func DecodeValue(p Payload, into any) error {
+func DecodeValue(p Payload, into any) error { return decodeValue(nil, p, into) }
+
+// decodeValue is [DecodeValue] where vc says what else may have come.
+func decodeValue(vc *valueContext, p Payload, into any) error {
 	if p.Type != ContentCBOR {
 		return &ContentError{Type: p.Type}
 	}
 	if v, ok := into.(*any); ok {
-		rest, err := decodeAny(p.Data, v)
+		rest, err := decodeAny(p.Data, v, vc)
 		if err == nil && len(rest) > 0 {
 			err = errTrailing
 		}
@@ -89,7 +98,7 @@ func DecodeValue(p Payload, into any) error {
 	if err != nil {
 		return fmt.Errorf("decode value: %w", err)
 	}
-	rest, err := shape.decode(p.Data, v.Elem(), into)
+	rest, err := shape.decode(p.Data, v.Elem(), into, vc)
 	if err == nil && len(rest) > 0 {
 		err = errTrailing
 	}

@@ -11,7 +11,7 @@ import (
 
 // decodeAny decodes the first item of data into *into, as the types that
 // [DecodeValue] documents, and returns what is left of data.
-func decodeAny(data []byte, into *any) ([]byte, error) {
+func decodeAny(data []byte, into *any, vc *valueContext) ([]byte, error) {
 	*into = nil
 	h, err := readHead(data)
 	if err != nil {
@@ -57,7 +57,7 @@ func decodeAny(data []byte, into *any) ([]byte, error) {
 			return nil, undecodable(data, "", err)
 		}
 	}
-	v, err = natural(v)
+	v, err = natural(v, vc)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func decodeAny(data []byte, into *any) ([]byte, error) {
 // natural makes of what the library decoded into an any the types that
 // [DecodeValue] documents. Lists and maps are changed in place where they can
 // be.
-func natural(v any) (any, error) {
+func natural(v any, vc *valueContext) (any, error) {
 	var err error
 	switch v := v.(type) {
 	case *big.Int:
@@ -77,7 +77,7 @@ func natural(v any) (any, error) {
 		return naturalInt(&v), nil
 	case []any:
 		for i := range v {
-			if v[i], err = natural(v[i]); err != nil {
+			if v[i], err = natural(v[i], vc); err != nil {
 				return nil, err
 			}
 		}
@@ -85,13 +85,13 @@ func natural(v any) (any, error) {
 		for k, e := range v {
 			switch e.(type) {
 			case *big.Int, big.Int, []any, map[string]any, map[any]any:
-				if v[k], err = natural(e); err != nil {
+				if v[k], err = natural(e, vc); err != nil {
 					return nil, err
 				}
 			}
 		}
 	case map[any]any:
-		return naturalMap(v)
+		return naturalMap(v, vc)
 	}
 	return v, nil
 }
@@ -148,7 +148,7 @@ func naturalKey(k any) (any, error) {
 }
 
 // naturalMap is natural for a map whose keys may be anything.
-func naturalMap(m map[any]any) (any, error) {
+func naturalMap(m map[any]any, vc *valueContext) (any, error) {
 	named := make(map[string]any, len(m))
 	keyed := make(map[any]any, len(m))
 	for k, e := range m {
@@ -159,7 +159,7 @@ func naturalMap(m map[any]any) (any, error) {
 		if _, twice := keyed[k]; twice {
 			return nil, &ValueError{Reason: fmt.Sprintf("a map has the key %v twice", k)}
 		}
-		if e, err = natural(e); err != nil {
+		if e, err = natural(e, vc); err != nil {
 			return nil, err
 		}
 		keyed[k] = e
@@ -175,7 +175,7 @@ func naturalMap(m map[any]any) (any, error) {
 
 // naturalize is natural for whatever v, which the library decoded and whose
 // shape is n, holds in its anys.
-func naturalize(v reflect.Value, n *shape) error {
+func naturalize(v reflect.Value, n *shape, vc *valueContext) error {
 	if !n.anyInside || n.opaque {
 		return nil
 	}
@@ -184,7 +184,7 @@ func naturalize(v reflect.Value, n *shape) error {
 		if v.IsNil() {
 			return nil
 		}
-		x, err := natural(v.Interface())
+		x, err := natural(v.Interface(), vc)
 		if err == nil {
 			v.Set(reflect.ValueOf(&x).Elem())
 		}
@@ -193,15 +193,15 @@ func naturalize(v reflect.Value, n *shape) error {
 		if v.IsNil() {
 			return nil
 		}
-		return naturalize(v.Elem(), n.elem)
+		return naturalize(v.Elem(), n.elem, vc)
 	case KindList:
 		for i := range v.Len() {
-			if err := naturalize(v.Index(i), n.elem); err != nil {
+			if err := naturalize(v.Index(i), n.elem, vc); err != nil {
 				return err
 			}
 		}
 	case KindMap:
-		return naturalizeMap(v, n)
+		return naturalizeMap(v, n, vc)
 	case KindStruct:
 		for _, f := range n.fields {
 			if !f.shape.anyInside {
@@ -211,7 +211,7 @@ func naturalize(v reflect.Value, n *shape) error {
 			if err != nil {
 				continue // in an embedded pointer that is nil
 			}
-			if err := naturalize(field, f.shape); err != nil {
+			if err := naturalize(field, f.shape, vc); err != nil {
 				return err
 			}
 		}
@@ -221,7 +221,7 @@ func naturalize(v reflect.Value, n *shape) error {
 
 // naturalizeMap is naturalize for a map, whose elements cannot be changed
 // where they are.
-func naturalizeMap(v reflect.Value, n *shape) error {
+func naturalizeMap(v reflect.Value, n *shape, vc *valueContext) error {
 	if v.IsNil() {
 		return nil
 	}
@@ -231,7 +231,7 @@ func naturalizeMap(v reflect.Value, n *shape) error {
 		key, elem := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 		key.Set(it.Key())
 		elem.Set(it.Value())
-		if err := naturalize(elem, n.elem); err != nil {
+		if err := naturalize(elem, n.elem, vc); err != nil {
 			return err
 		}
 		if k, ok := key.Addr().Interface().(*any); ok {

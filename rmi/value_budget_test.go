@@ -55,7 +55,7 @@ func TestVariadicArgumentsAreBoundedByWhatWasSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := append(appendHead(nil, cborList, 1<<20), bytes.Repeat([]byte{0xa0}, 1<<20)...)
-	if err := p.decodeArgs(data, p.newSlots()); err == nil || !strings.Contains(err.Error(), "MiB of memory") {
+	if err := p.decodeArgs(data, p.newSlots(), nil); err == nil || !strings.Contains(err.Error(), "MiB of memory") {
 		t.Errorf("got %v, want it refused", err)
 	}
 }

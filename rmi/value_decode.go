@@ -12,12 +12,12 @@ import (
 // decode decodes the first item of data into v, which ptr points to, and
 // returns what is left of data. v is its type's zero value before, and may be
 // anything after an error.
-func (r *rootShape) decode(data []byte, v reflect.Value, ptr any) ([]byte, error) {
+func (r *rootShape) decode(data []byte, v reflect.Value, ptr any, vc *valueContext) ([]byte, error) {
 	if r.direct {
 		return r.decodeScalar(data, v)
 	}
 	if p, ok := ptr.(*any); ok {
-		return decodeAny(data, p)
+		return decodeAny(data, p, vc)
 	}
 	h, err := readHead(data)
 	if err != nil {
@@ -32,20 +32,20 @@ func (r *rootShape) decode(data []byte, v reflect.Value, ptr any) ([]byte, error
 		case err != nil:
 			return nil, err
 		case r.exact || r.floats && wideInt(data[:n]) || n > lightestSuspect && footprint(data[:n], r.largest) > memoryFor(n):
-			return r.decodeFitted(data, v, ptr)
+			return r.decodeFitted(data, v, ptr, vc)
 		}
 	}
 	rest, err := modes().dec.UnmarshalFirst(data, ptr)
 	if err != nil {
 		v.SetZero()
-		return r.decodeFitted(data, v, ptr)
+		return r.decodeFitted(data, v, ptr, vc)
 	}
-	return rest, naturalize(v, r.shape)
+	return rest, naturalize(v, r.shape, vc)
 }
 
 // decodeFitted is decode for a value that the library refuses, or would take
 // too lightly: it is first made to fit, or found wanting in words.
-func (r *rootShape) decodeFitted(data []byte, v reflect.Value, ptr any) ([]byte, error) {
+func (r *rootShape) decodeFitted(data []byte, v reflect.Value, ptr any, vc *valueContext) ([]byte, error) {
 	n, err := itemLen(data)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (r *rootShape) decodeFitted(data []byte, v reflect.Value, ptr any) ([]byte,
 			return nil, undecodable(item, r.want(), err)
 		}
 	}
-	return rest, naturalize(v, r.shape)
+	return rest, naturalize(v, r.shape, vc)
 }
 
 // undecodable makes a ValueError of the library's error on item.

@@ -16,7 +16,7 @@ import (
 
 // appendValue appends v's encoding to dst. The usual scalars are written here,
 // without the library and without an allocation. On an error dst is lost.
-func appendValue(dst []byte, v any) ([]byte, error) {
+func appendValue(dst []byte, v any, vc *valueContext) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return append(dst, cborSimple<<5|infoNull), nil

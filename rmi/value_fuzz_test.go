@@ -94,7 +94,7 @@ func FuzzDecodeArgs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		DecodeArgs(Payload{Data: data})
 		s := p.newSlots()
-		if err := p.decodeArgs(data, s); err != nil {
+		if err := p.decodeArgs(data, s, nil); err != nil {
 			if p.badArgs(err).Message == "" {
 				t.Error("the error has no text")
 			}

@@ -87,9 +87,13 @@ type Options struct {
 	// ServeWith wraps the calls that others make here, CallWith those made from
 	// here; the first sees a call first.
 	ServeWith, CallWith []rmi.Middleware
-	// Errors are the named errors that errors.Is recognises across the wire. Nil
-	// means the standard ones only.
-	Errors *rmi.Sentinels
+	// Errors are the errors that errors.Is and errors.AsType recognise across the
+	// wire. Nil means the standard ones only.
+	Errors *rmi.Errors
+	// Operator says whether a peer may see what went wrong inside this process: the
+	// stack of a panic, and the traces of errors, as rmi.Error.Trace. Nil means that
+	// nobody may.
+	Operator func(rmi.Peer) bool
 	// Tally, when not nil, adds up what the connections of this process do.
 	Tally *rmi.Tally
 	// Logger gets what no caller can see. Nil discards it.

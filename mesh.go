@@ -61,7 +61,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		return nil, fmt.Errorf("join the mesh: %w", err)
 	}
 	if opts.Errors == nil {
-		opts.Errors, _ = rmi.NewSentinels(nil) // the standard ones cannot clash
+		opts.Errors, _ = rmi.NewErrors() // the standard ones cannot clash
 	}
 	m.space = rmi.NewSpace(rmi.SpaceOptions{
 		Node: m.node, Incarnation: m.inc, Lease: opts.ReferenceLease,
@@ -73,9 +73,10 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		Logger: m.log,
 	})
 	m.objects = rmi.NewObjects(rmi.ObjectsOptions{
-		Space: m.space, Sentinels: opts.Errors, Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
+		Space: m.space, Errors: opts.Errors, Operator: opts.Operator, Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
 	})
-	m.served = rmi.Chain(m.objects, append(slices.Clone(opts.ServeWith), gateway.Faults)...)
+	guard := rmi.Recover(rmi.RecoverOptions{Logger: m.log, Operator: opts.Operator})
+	m.served = guard(rmi.Chain(m.objects, append(slices.Clone(opts.ServeWith), gateway.Faults)...))
 	m.pool = transport.NewPool(m.dial, transport.PoolOptions{Logger: m.log})
 
 	var err error
@@ -136,7 +137,7 @@ func (m *Mesh) dial(ctx context.Context, address string) (*rmi.Conn, error) {
 		TLS:       m.opts.TLS,
 		Transport: transport.Options{Hello: m.hello(), Logger: m.log},
 		Handler:   m.served,
-		Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally, Space: m.space},
+		Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally, Space: m.space, SendTrace: m.opts.Operator},
 	})
 }
 

@@ -311,6 +311,8 @@ type jsonError struct {
 	Type string `json:"type,omitempty"`
 	// Details are small facts for programs.
 	Details map[string]string `json:"details,omitempty"`
+	// Hops are the nodes that passed the error on, the first first.
+	Hops []rmi.Hop `json:"hops,omitempty"`
 	// Executed is false when the method did certainly not run, so that the call
 	// may be sent again.
 	Executed bool `json:"executed"`
@@ -325,7 +327,7 @@ func (g *Gateway) writeError(w http.ResponseWriter, err error) {
 	}
 	doc, err := json.Marshal(map[string]jsonError{"error": {
 		Code: e.Code.String(), Message: strings.ToValidUTF8(e.Message, "\uFFFD"), Type: e.Type,
-		Details: e.Details, Executed: e.Execution == rmi.Executed,
+		Details: e.Details, Hops: e.Hops, Executed: e.Execution == rmi.Executed,
 	}})
 	if err != nil {
 		doc = fmt.Appendf(nil, `{"error":{"code":%q}}`, e.Code)

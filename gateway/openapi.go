@@ -194,10 +194,16 @@ func errorSchema() object {
 		"properties": object{"error": object{
 			"type": "object", "required": []string{"code", "message", "executed"},
 			"properties": object{
-				"code":     object{"type": "string", "examples": codes},
-				"message":  object{"type": "string", "description": "for people"},
-				"type":     object{"type": "string", "description": "the Go type of the method's own error"},
-				"details":  object{"type": "object", "additionalProperties": object{"type": "string"}},
+				"code":    object{"type": "string", "examples": codes},
+				"message": object{"type": "string", "description": "for people"},
+				"type":    object{"type": "string", "description": "the Go type of the method's own error"},
+				"details": object{"type": "object", "additionalProperties": object{"type": "string"}},
+				"hops": object{
+					"type": "array", "description": "the nodes that passed the error on, the first first",
+					"items": object{"type": "object", "properties": object{
+						"node": object{"type": "string"}, "called": object{"type": "string", "description": "what it called"},
+					}},
+				},
 				"executed": object{"type": "boolean", "description": "false when the method did certainly not run"},
 			},
 		}},

@@ -64,6 +64,8 @@ type Conn struct {
 	stats   counters
 	buffers *buffers
 	workers workers
+	// sendTrace says that the peer may see the traces of errors.
+	sendTrace bool
 
 	// ctx is the Conn's life; the cause of its end is why the Conn ended.
 	ctx    context.Context
@@ -126,6 +128,7 @@ func NewConn(session transport.Session, h Handler, opts ConnOptions) *Conn {
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.largeArgs.free, c.largeResults.free = opts.MaxLargeMemory, opts.MaxLargeMemory
 	c.workers.serve, c.workers.idle = c.serve, opts.WorkerIdle
+	c.sendTrace = opts.SendTrace != nil && opts.SendTrace(c.peer)
 	opts.Tally.begin(c)
 	if opts.Space != nil {
 		c.shared = opts.Space.join(c)

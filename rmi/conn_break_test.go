@@ -85,7 +85,7 @@ func TestConnPanicFailsOneCall(t *testing.T) {
 	}
 	waitUntil(t, "no call in flight", func() bool { return !b.Busy() })
 
-	a, _ = connPair(t, nil, h2, ConnOptions{}, ConnOptions{SendTrace: true})
+	a, _ = connPair(t, nil, h2, ConnOptions{}, ConnOptions{SendTrace: func(Peer) bool { return true }})
 	_, err := a.Handle(t.Context(), callOf("panic", nil))
 	if e := failure(t, err); !strings.Contains(e.Trace, "conn_break_test.go") {
 		t.Errorf("got the trace %q, want the stack", e.Trace)

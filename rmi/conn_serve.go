@@ -174,7 +174,7 @@ func (c *Conn) answerLane(s *servedCall, reply *Reply, failure *Error) {
 	}
 	before := len(w.buf)
 	if failure != nil {
-		w.buf = appendError(w.buf, s.id, failure, c.opts.SendTrace)
+		w.buf = appendError(w.buf, s.id, failure, c.sendTrace)
 	} else {
 		w.buf = appendReply(w.buf, s.id, reply)
 		w.buf = append(w.buf, reply.Result.Data...)

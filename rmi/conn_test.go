@@ -141,7 +141,7 @@ func TestConnErrorsTravel(t *testing.T) {
 		return Reply{}, errors.New("plain")
 	})
 	for _, withTrace := range []bool{false, true} {
-		a, _ := connPair(t, nil, h, ConnOptions{}, ConnOptions{SendTrace: withTrace})
+		a, _ := connPair(t, nil, h, ConnOptions{}, ConnOptions{SendTrace: func(Peer) bool { return withTrace }})
 		_, err := a.Handle(t.Context(), callOf("ours", nil))
 		wantError(t, err, NotFound, NotExecuted, "look it up: no such thing")
 		e := failure(t, err)

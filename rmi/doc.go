@@ -122,10 +122,12 @@
 //	            key 3: one detail: a text, the key, then the value; up to 32 of
 //	                   them, 4 KiB together
 //	            key 4: trace, UTF-8, up to 8 KiB
-//	            key 5: the method's own error as a value: a text, the name by which
-//	                   both sides know its type, then one CBOR item; up to 8 KiB
+//	            key 5: one of the method's own errors as a value: a text, the name
+//	                   by which both sides know its type, then one CBOR item; up to
+//	                   8 of them, 8 KiB together
 //	            key 6: one hop: a text, the node that passed the error on, then
-//	                   what it called, UTF-8; the first comes first, up to 16
+//	                   what it called, UTF-8; the first comes first, up to 16 of
+//	                   them, 2 KiB together
 //	GOAWAY head
 //	    byte    1 soon, 2 done
 //	HOLD and DROP head

@@ -92,13 +92,22 @@ type Error struct {
 	Details map[string]string
 	// Trace is the remote stack, for operators; empty for strangers.
 	Trace string
+	// Hops are the nodes that passed the error on, the first first, at most 16:
+	// each had it from a call that a method made there. Nil when it came straight
+	// from the node that was called.
+	Hops []Hop
 	// Execution says whether the method ran.
 	Execution Execution
 	// Remote says that the error came from a peer, and was not made here.
 	Remote bool
 
-	// cause is the local error behind a local failure; it does not travel.
+	// cause is the local error behind a local failure; it does not travel. Of an
+	// error from a peer it is what [Errors.Restore] has recognised in it.
 	cause error
+	// values are the method's own errors as values.
+	values []errorValue
+	// called is what this process called when it got the error from a peer.
+	called string
 }
 
 // Errorf returns an Error of code whose message is formatted as by
@@ -111,7 +120,8 @@ func Errorf(code Code, format string, args ...any) *Error {
 // Error returns the message, with the code in front.
 func (e *Error) Error() string { return e.Code.String() + ": " + e.Message }
 
-// Unwrap returns the local error behind a local failure.
+// Unwrap returns the local error behind a local failure, and of an error from a
+// peer what [Errors.Restore] has recognised in it.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes an Error with code CANCELED or DEADLINE_EXCEEDED, a peer's too, the

@@ -66,24 +66,39 @@ func ExampleBind() {
 
 var errSoldOut = errors.New("sold out")
 
-// Both sides give a sentinel the same name; errors.Is then works across.
-func ExampleSentinels() {
-	sentinels, err := rmi.NewSentinels(map[string]error{"shop.ErrSoldOut": errSoldOut})
+// OutOfStock says what is missing.
+type OutOfStock struct {
+	SKU  string
+	Left int
+}
+
+func (e *OutOfStock) Error() string { return fmt.Sprintf("%d of %s left", e.Left, e.SKU) }
+
+// Both sides give an error the same name; errors.Is and errors.AsType then work
+// across.
+func ExampleErrors() {
+	known, err := rmi.NewErrors(
+		rmi.Sentinel("shop.ErrSoldOut", errSoldOut),
+		rmi.ErrorType[*OutOfStock]("shop.OutOfStock"),
+	)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	objects := rmi.NewObjects(rmi.ObjectsOptions{Sentinels: sentinels})
-	buy := func(sku string) error { return fmt.Errorf("buy %s: %w", sku, errSoldOut) }
+	objects := rmi.NewObjects(rmi.ObjectsOptions{Errors: known})
+	buy := func(sku string) error {
+		return fmt.Errorf("buy %s: %w", sku, errors.Join(errSoldOut, &OutOfStock{SKU: sku, Left: 1}))
+	}
 	if err := objects.ExportFunc("buy", buy, rmi.ExportOptions{}); err != nil {
 		fmt.Println(err)
 		return
 	}
-	h := rmi.Chain(objects, sentinels.Restore)
+	h := rmi.Chain(objects, known.Restore)
 	_, err = rmi.Invoke(context.Background(), h, "buy", "", "socks")
-	fmt.Println(err, errors.Is(err, errSoldOut))
+	missing, _ := errors.AsType[*OutOfStock](err)
+	fmt.Println(errors.Is(err, errSoldOut), missing.SKU, missing.Left)
 	// Output:
-	// UNKNOWN: buy socks: sold out true
+	// true socks 1
 }
 
 // Describe tells what an object can do.

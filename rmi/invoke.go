@@ -75,10 +75,12 @@ func sendCall(ctx context.Context, h Handler, call *Call) (Payload, error) {
 	if err == nil {
 		return reply.Result, nil
 	}
-	if _, ours := err.(*Error); ours {
-		return Payload{}, err
+	e, ours := err.(*Error)
+	if !ours || e != nil && e.Remote {
+		e = FromError(err) // a copy
+		e.called = called(call)
 	}
-	return Payload{}, FromError(err)
+	return Payload{}, e
 }
 
 // badReply is the failure of a call whose result cannot be read.

@@ -44,12 +44,21 @@ const (
 	maxFrameHead = 24 << 10
 	maxFrame     = 64 << 10
 	// maxErrorText bounds an error's message and its trace, each; longer text
-	// is cut. maxErrorDetails and maxErrorDetailSize bound its details; what
+	// is cut, the trace also to the room that is left in the head. maxErrorDetails and maxErrorDetailSize bound its details; what
 	// does not fit is left out.
 	maxErrorText       = 8 << 10
 	maxErrorDetails    = 32
 	maxErrorDetailSize = 4 << 10
 	maxErrorType       = 255
+	// maxErrorValues and maxErrorValueSize bound the errors that travel as values
+	// in one, names included; what does not fit is left out.
+	maxErrorValues    = 8
+	maxErrorValueSize = 8 << 10
+	// maxErrorHops and maxErrorHopSize bound the nodes that passed an error on, and
+	// the text that tells of them, maxErrorCalled what each called, which is cut.
+	maxErrorHops    = 16
+	maxErrorHopSize = 2 << 10
+	maxErrorCalled  = 128
 	// maxInterned bounds the names that one lane remembers so as not to
 	// allocate them for each call.
 	maxInterned = 256
@@ -115,9 +124,10 @@ type ConnOptions struct {
 	// single calls. Without it a Conn has no session, and no references can go
 	// by it.
 	Space *Space
-	// SendTrace lets the traces of errors travel to the peer. Without it they
-	// stay here, since a stack tells a stranger too much.
-	SendTrace bool
+	// SendTrace says whether the traces of errors may travel to a peer; it is asked
+	// once for each connection. Nil: to none, since a stack tells a stranger too
+	// much.
+	SendTrace func(Peer) bool
 
 	// buffers, when not nil, are shared with other Conns.
 	buffers *buffers

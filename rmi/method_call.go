@@ -7,7 +7,7 @@ import (
 )
 
 // call carries out one call of p. Its errors are ready for the caller.
-func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sentinels, vc *valueContext) (result []byte, err error) {
+func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failures, vc *valueContext) (result []byte, err error) {
 	if p.direct != nil && codec == nil {
 		n, args, err := argsHead(call.Args.Data)
 		if err != nil {
@@ -19,7 +19,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sen
 		if p.hasContext {
 			ctx = withCall(ctx, call, p)
 		}
-		return p.direct(ctx, args, sentinels)
+		return p.direct(ctx, args, fails)
 	}
 	s := p.slots.Get().(*argSlots)
 	// Not deferred: after a panic the slots are dropped, and not reused.
@@ -49,7 +49,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, sentinels *Sen
 		last := out[len(out)-1]
 		out = out[:len(out)-1]
 		if err, _ := last.Interface().(error); err != nil {
-			return nil, sentinels.methodError(err)
+			return nil, fails.of(err)
 		}
 	}
 	if codec == nil {

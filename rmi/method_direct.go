@@ -6,7 +6,7 @@ import (
 
 // directCall carries out a call without reflection. args are the arguments
 // after their head; there are as many as the method takes.
-type directCall func(ctx context.Context, args []byte, sentinels *Sentinels) ([]byte, error)
+type directCall func(ctx context.Context, args []byte, fails *failures) ([]byte, error)
 
 // directFor returns the direct call of p's function, or nil when its signature
 // is not one of the common ones: a string in, a string out, with or without a
@@ -28,7 +28,7 @@ func directFor(p *plan) directCall {
 
 // textCall is the direct call of f.
 func textCall(p *plan, f func(context.Context, string) (string, error)) directCall {
-	return func(ctx context.Context, args []byte, sentinels *Sentinels) ([]byte, error) {
+	return func(ctx context.Context, args []byte, fails *failures) ([]byte, error) {
 		h, err := readHead(args)
 		if err != nil {
 			return nil, p.badArgs(&ArgumentError{Index: 1, Err: err})
@@ -49,7 +49,7 @@ func textCall(p *plan, f func(context.Context, string) (string, error)) directCa
 		}
 		result, err := f(ctx, arg)
 		if err != nil {
-			return nil, sentinels.methodError(err)
+			return nil, fails.of(err)
 		}
 		return appendTextItem(nil, result), nil
 	}

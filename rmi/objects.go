@@ -15,9 +15,9 @@ import (
 
 // ObjectsOptions are the settings of [NewObjects]. The zero value works.
 type ObjectsOptions struct {
-	// Sentinels are the errors that callers shall recognise by errors.Is; nil
-	// means those of [NewSentinels] without any of one's own.
-	Sentinels *Sentinels
+	// Errors are those that callers shall recognise by errors.Is and errors.AsType;
+	// nil means those of [NewErrors] without any of one's own.
+	Errors *Errors
 	// Codecs add content types to CBOR, which is always there.
 	Codecs []Codec
 	// Space is what the process shares with others beyond single calls. Without
@@ -37,10 +37,10 @@ type ObjectsOptions struct {
 // around it. Its methods may be called from any number of goroutines, and calls
 // take no lock.
 type Objects struct {
-	guard     guard
-	sentinels *Sentinels
-	space     *Space // may be nil
-	codecs    map[ContentType]Codec
+	guard  guard
+	fails  failures
+	space  *Space // may be nil
+	codecs map[ContentType]Codec
 	// table is replaced as a whole, by the holder of mu.
 	table atomic.Pointer[map[naming.Name]*object]
 	mu    sync.Mutex
@@ -61,13 +61,16 @@ type object struct {
 // NewObjects returns an empty table.
 func NewObjects(opts ObjectsOptions) *Objects {
 	o := &Objects{
-		guard:     newGuard(RecoverOptions{Logger: opts.Logger, Operator: opts.Operator}),
-		sentinels: opts.Sentinels,
-		space:     opts.Space,
-		codecs:    make(map[ContentType]Codec, len(opts.Codecs)),
+		guard:  newGuard(RecoverOptions{Logger: opts.Logger, Operator: opts.Operator}),
+		fails:  failures{known: opts.Errors},
+		space:  opts.Space,
+		codecs: make(map[ContentType]Codec, len(opts.Codecs)),
 	}
-	if o.sentinels == nil {
-		o.sentinels = standardSentinels()
+	if o.fails.known == nil {
+		o.fails.known = standardErrors()
+	}
+	if o.space != nil {
+		o.fails.node = o.space.opts.Node
 	}
 	for _, c := range opts.Codecs {
 		o.codecs[c.ContentType()] = c
@@ -83,7 +86,7 @@ func (o *Objects) Space() *Space { return o.space }
 // NOT_FOUND, UNIMPLEMENTED (no such method, or a content type that is not read
 // here), INVALID_ARGUMENT, and what ctx says when it has ended; they are marked
 // NotExecuted. A panic is INTERNAL. What the method returns as an error is what
-// [FromError] makes of it, with the [Sentinels] in its chain.
+// [FromError] makes of it, with the known [Errors] in its chain.
 func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err error) {
 	p, err := o.find(call)
 	if err != nil {
@@ -121,7 +124,7 @@ func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err erro
 		return reply, nil
 	}
 	vc := valueContext{space: o.space, streams: call.Args.streams}
-	result, err := p.call(ctx, call, codec, o.sentinels, &vc)
+	result, err := p.call(ctx, call, codec, &o.fails, &vc)
 	if err != nil {
 		return Reply{}, o.guard.untraced(call, err)
 	}

@@ -13,11 +13,11 @@ import (
 // What holds in a process holds over a connection, whose buffers are
 // overwritten as soon as a call has ended.
 func TestObjectsOverAConnection(t *testing.T) {
-	table, err := NewSentinels(map[string]error{"shop.ErrSoldOut": errSoldOut})
+	table, err := NewErrors(Sentinel("shop.ErrSoldOut", errSoldOut))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := exported(t, ObjectsOptions{Sentinels: table})
+	o := exported(t, ObjectsOptions{Errors: table})
 	var kept []order
 	var info CallInfo
 	keep := func(ctx context.Context, o order) error {

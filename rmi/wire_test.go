@@ -38,6 +38,11 @@ func sampleFrames() map[string][]byte {
 		Code: NotFound, Message: "no such thing", Type: "*shop.MissingError", Execution: NotExecuted,
 		Details: map[string]string{"id": "7", "kind": "thing"}, Trace: "goroutine 1",
 	}
+	passed := &Error{
+		Code: Unknown, Message: "1 left", Type: "*shop.OutOfStock",
+		values: []errorValue{{"shop.OutOfStock", []byte{0xa1, 0x64, 'L', 'e', 'f', 't', 0x01}}},
+		Hops:   []Hop{{Node: "n2", Called: "shop.buy"}, {Node: "n3", Called: "order.place"}},
+	}
 	return map[string][]byte{
 		"request":       append(appendRequest(nil, 300, 1500*time.Millisecond, call), call.Args.Data...),
 		"request_small": append(appendRequest(nil, 1, 0, &Call{Object: "add", Args: Payload{Data: []byte{0x80}}}), 0x80),
@@ -50,6 +55,7 @@ func sampleFrames() map[string][]byte {
 		"reply":         append(appendReply(nil, 300, reply), reply.Result.Data...),
 		"reply_small":   appendReply(nil, 1, &Reply{}),
 		"error":         appendError(nil, 300, failed, true),
+		"error_value":   appendError(nil, 301, passed, true),
 		"error_small":   appendError(nil, 1, &Error{Code: Internal}, true),
 		"cancel":        appendSmallFrame(nil, frameCancel, 300),
 		"goaway_soon":   appendGoAway(nil, leavingSoon),
@@ -219,6 +225,10 @@ func TestWireErrorsAreCutToFit(t *testing.T) {
 		Message: strings.Repeat("é", maxErrorText), Type: strings.Repeat("T", 300),
 		Trace: strings.Repeat("t", 1<<20) + "\xff", Details: details, Code: Aborted,
 	}
+	for range 20 {
+		e.values = append(e.values, errorValue{"name", make([]byte, 1<<10)})
+		e.Hops = append(e.Hops, Hop{"node", strings.Repeat("c", 128)})
+	}
 	frame := appendError(nil, 1, e, true)
 	h, head, _ := frameOf(t, frame)
 	if h.size > maxFrame || len(head) > maxFrameHead {
@@ -230,7 +240,8 @@ func TestWireErrorsAreCutToFit(t *testing.T) {
 		size += len(k) + len(v)
 	}
 	if got.Code != Aborted || len(got.Message) > maxErrorText || !strings.HasSuffix(got.Message, "é…") ||
-		len(got.Type) > maxErrorType || len(got.Trace) > maxErrorText || len(got.Details) > maxErrorDetails || size > maxErrorDetailSize {
+		len(got.Type) > maxErrorType || len(got.Trace) > maxErrorText || len(got.Trace) < 1<<10 ||
+		len(got.values) != 7 || len(got.Hops) != 15 || len(got.Details) > maxErrorDetails || size > maxErrorDetailSize {
 		t.Errorf("got %d bytes of message, %d of type, %d of trace, %d details of %d bytes", len(got.Message), len(got.Type), len(got.Trace), len(got.Details), size)
 	}
 }

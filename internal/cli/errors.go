@@ -164,8 +164,13 @@ func (a *app) failed(fe *rmi.Error, t target, node naming.NodeID) *failure {
 		text += " (" + strings.Join(about, ", ") + ")"
 	}
 	f.err = errors.New(text)
+	for _, hop := range fe.Hops {
+		f.more = append(f.more, hop.String())
+	}
 	for _, k := range slices.Sorted(maps.Keys(fe.Details)) {
-		f.more = append(f.more, k+": "+fe.Details[k])
+		if a.global.verbose || !strings.HasPrefix(k, "farcall-") {
+			f.more = append(f.more, k+": "+fe.Details[k])
+		}
 	}
 	if a.global.verbose && fe.Trace != "" {
 		f.more = append(f.more, strings.Split(strings.TrimRight(fe.Trace, "\n"), "\n")...)

@@ -22,19 +22,19 @@ func acrossTheWire(h Handler) Handler {
 	return HandlerFunc(func(ctx context.Context, call *Call) (Reply, error) {
 		reply, err := h.Handle(ctx, call)
 		if e, ok := errors.AsType[*Error](err); ok {
-			err = &Error{Code: e.Code, Message: e.Message, Type: e.Type, Details: e.Details, Execution: e.Execution, Remote: true}
+			err = &Error{Code: e.Code, Message: e.Message, Type: e.Type, Details: e.Details, Execution: e.Execution, Remote: true, Hops: e.Hops, values: e.values}
 		}
 		return reply, err
 	})
 }
 
 func TestSentinelsAreRecognisedAcrossTheWire(t *testing.T) {
-	table, err := NewSentinels(map[string]error{"shop.ErrSoldOut": errSoldOut, "shop.ErrClosed": errClosed})
+	table, err := NewErrors(Sentinel("shop.ErrSoldOut", errSoldOut), Sentinel("shop.ErrClosed", errClosed))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var result error
-	o := NewObjects(ObjectsOptions{Sentinels: table})
+	o := NewObjects(ObjectsOptions{Errors: table})
 	if err := o.ExportFunc("f", func() error { return result }, ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +76,11 @@ func TestSentinelsAreRecognisedAcrossTheWire(t *testing.T) {
 
 // An error that passes a node which does not know its sentinel keeps it.
 func TestSentinelsSurviveAHopThatDoesNotKnowThem(t *testing.T) {
-	table, err := NewSentinels(map[string]error{"shop.ErrSoldOut": errSoldOut})
+	table, err := NewErrors(Sentinel("shop.ErrSoldOut", errSoldOut))
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, middle := NewObjects(ObjectsOptions{Sentinels: table}), NewObjects(ObjectsOptions{})
+	far, middle := NewObjects(ObjectsOptions{Errors: table}), NewObjects(ObjectsOptions{})
 	if err := far.ExportFunc("far", func() error { return errSoldOut }, ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestSentinelsSurviveAHopThatDoesNotKnowThem(t *testing.T) {
 }
 
 func TestRestoreKeepsWhatIsWrappedAroundAnError(t *testing.T) {
-	table, _ := NewSentinels(nil)
+	table, _ := NewErrors()
 	inner := &Error{Code: NotFound, Message: "gone", Details: map[string]string{sentinelDetail: "io.EOF,no.Such"}, Remote: true}
 	outer := errors.New("outer")
 	h := table.Restore(HandlerFunc(func(context.Context, *Call) (Reply, error) {
@@ -111,13 +111,27 @@ func TestRestoreKeepsWhatIsWrappedAroundAnError(t *testing.T) {
 	}
 }
 
-func TestNewSentinelsErrors(t *testing.T) {
-	for name, err := range map[string]error{"": io.EOF, "x": nil, "a,b": errSoldOut, "io.EOF": errSoldOut, "a\n": errSoldOut} {
-		if _, got := NewSentinels(map[string]error{name: err}); got == nil || !strings.HasPrefix(got.Error(), "sentinel ") {
-			t.Errorf("%q: got %v, want an error", name, got)
+func TestNewErrorsTellsOfEveryBadEntry(t *testing.T) {
+	for _, tt := range []struct {
+		entry ErrorEntry
+		want  string
+	}{
+		{Sentinel("", io.EOF), "error \"\": "},
+		{Sentinel("x", nil), "error \"x\": the error is nil"},
+		{Sentinel("a,b", errSoldOut), "comma"},
+		{Sentinel("io.EOF", errSoldOut), "the name is taken"},
+		{Sentinel("a\n", errSoldOut), "error \"a\\n\": "},
+		{ErrorType[*outOfStock]("io.EOF"), "the name is taken"},
+		{ErrorType[error]("any"), "error is an interface"},
+		{ErrorType[*Error]("rmi"), "travels as it is"},
+		{ErrorType[*os.PathError]("path"), "*fs.PathError cannot travel: "},
+	} {
+		_, err := NewErrors(tt.entry, Sentinel("nil", nil))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "error \"nil\": the error is nil") {
+			t.Errorf("%q: got %v, want %q and the other one", tt.entry.name, err, tt.want)
 		}
 	}
-	if _, err := NewSentinels(map[string]error{"io.EOF": io.EOF}); err != nil {
+	if _, err := NewErrors(Sentinel("io.EOF", io.EOF)); err != nil {
 		t.Errorf("naming a standard sentinel as it is called: %v", err)
 	}
 }

@@ -1,0 +1,10 @@
+// Command callbench measures calls of Farcall beside other ways to call, each
+// with its client and its server in a process of its own, on this machine.
+//
+//	callbench [-quick] [-json FILE] [-out DIR]   measure everything, or the quick set
+//
+// The contestants take turns: each round gives every contestant the same work
+// for the same time, one after another, so that noise of the machine hits all of
+// them alike. What is compared are therefore ratios within a round, of which the
+// median is told, with its spread.
+package main

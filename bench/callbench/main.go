@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "callbench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 2 && (args[0] == "serve" || args[0] == "call") {
+		c, err := find(args[1])
+		if err != nil {
+			return err
+		}
+		if args[0] == "serve" {
+			return beServer(c)
+		}
+		return beClient(c)
+	}
+	flags := flag.NewFlagSet("callbench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "measure the quick set: 1 and 128 callers, 16 bytes, us, the limit, net/rpc and gRPC")
+	rounds := flags.Int("rounds", 0, "how many rounds; 0 for 7, or 5 of the quick set")
+	each := flags.Duration("time", 0, "how long a contestant works in a round; 0 for 700ms")
+	jsonFile := flags.String("json", "", "write every sample to this file, - for standard output")
+	out := flags.String("out", "", "write benchmarks.md and its plots into this folder")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	p := plan{Rounds: 7, Each: 700 * time.Millisecond, Contestants: contestants}
+	p.Works = fullWorks()
+	if *quick {
+		p.Rounds, p.Works, p.Contestants = 5, quickWorks(), nil
+		for _, name := range []string{"farcall", "lane", "netrpc", "grpc"} {
+			c, err := find(name)
+			if err != nil {
+				return err
+			}
+			p.Contestants = append(p.Contestants, c)
+		}
+	}
+	if *rounds > 0 {
+		p.Rounds = *rounds
+	}
+	if *each > 0 {
+		p.Each = *each
+	}
+	r, err := p.measure(os.Stderr)
+	if err != nil {
+		return err
+	}
+	if *jsonFile != "" {
+		if err := writeJSON(*jsonFile, r); err != nil {
+			return err
+		}
+	}
+	if *out != "" {
+		if err := r.write(*out); err != nil {
+			return err
+		}
+		fmt.Println("wrote", filepath.Join(*out, "benchmarks.md"))
+	}
+	r.print(os.Stdout)
+	fmt.Println(r.ratios())
+	return nil
+}
+
+// writeJSON writes r to a file, or to standard output.
+func writeJSON(file string, r *results) error {
+	w := os.Stdout
+	if file != "-" {
+		f, err := os.Create(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w = f
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}

@@ -108,7 +108,7 @@ func Load(fsys fs.FS, module string, skip ...string) (*Tree, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || d.Name() == ".git" { // the file that a linked work tree has
 			return nil
 		}
 		data, err := fs.ReadFile(fsys, p)

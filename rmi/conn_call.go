@@ -16,6 +16,10 @@ type pendingCall struct {
 	err   *Error
 
 	w *writer // that its request goes by
+	// timer, once made, bounds the wait of calls with a Timeout; timed says that
+	// it runs.
+	timer *time.Timer
+	timed bool
 	// end is where in w's bytes the request ends; 0 before it was appended.
 	// Guarded by w.mu.
 	end uint64
@@ -40,8 +44,20 @@ func (p *pendingCall) fail(c *Conn, cause error) {
 	p.complete(Reply{}, err)
 }
 
+// expireAfter returns what gets a value when d has passed.
+func (p *pendingCall) expireAfter(d time.Duration) <-chan time.Time {
+	p.timed = true
+	if p.timer == nil {
+		p.timer = time.NewTimer(d)
+	} else {
+		p.timer.Reset(d)
+	}
+	return p.timer.C
+}
+
 // Handle sends call to the peer and waits for the reply, for as long as ctx
-// lasts: it returns at ctx's end whatever the peer does, and tells the peer.
+// lasts, or call.Timeout when ctx has no deadline: it returns then whatever the
+// peer does, and tells the peer.
 // The reply's data is the caller's. Errors are [*Error]: the peer's, or one
 // with the code UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED, RESOURCE_EXHAUSTED or
 // INVALID_ARGUMENT made here, whose Execution says whether the peer may have
@@ -49,7 +65,7 @@ func (p *pendingCall) fail(c *Conn, cause error) {
 func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	c.out.Add(1)
 	defer c.callReturned()
-	if refused := c.leave.gate.Load(); refused != nil {
+	if refused := c.leave.gate.Load(); refused != nil && !c.calledBack(ctx) {
 		err := *refused
 		return Reply{}, &err
 	}
@@ -61,21 +77,29 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if len(call.Args.Data) > LargePayload {
 		return c.callLarge(ctx, call, timeout)
 	}
-	l, lerr := c.outgoing(ctx)
+	var most time.Duration // that ctx does not bound
+	if call.replyOnly {
+		most = timeout
+	}
+	l, lerr := c.outgoingWithin(ctx, most)
 	if lerr != nil {
 		return Reply{}, c.notSent(ctx, call, lerr)
 	}
 
 	p := c.newPending(l.w)
+	var expired <-chan time.Time
+	if most > 0 {
+		expired = p.expireAfter(most)
+	}
 	id := c.lastID.Add(1)
 	if !c.pending.put(id, p) {
 		return Reply{}, c.notSent(ctx, call, c.Err())
 	}
-	if werr := l.w.lock(ctx); werr != nil {
+	if werr := l.w.lockWithin(ctx, most); werr != nil {
 		if _, mine := c.pending.take(id); !mine {
 			return c.outcome(p)
 		}
-		c.waiters.Put(p)
+		c.reuse(p)
 		return Reply{}, c.notSent(ctx, call, werr)
 	}
 	before := len(l.w.buf)
@@ -86,15 +110,16 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 
 	select {
 	case <-p.done:
+		return c.received(p)
+	case <-expired:
 	case <-ctx.Done():
-		if _, mine := c.pending.take(id); mine {
-			c.waiters.Put(p)
-			l.w.force(frameCancel, id)
-			return Reply{}, c.gaveUp(ctx, call)
-		}
-		<-p.done // the reply came at the same moment
 	}
-	return c.received(p)
+	if _, mine := c.pending.take(id); !mine {
+		return c.outcome(p) // the reply came at the same moment
+	}
+	c.reuse(p)
+	l.w.force(frameCancel, id)
+	return Reply{}, c.gaveUp(ctx, call)
 }
 
 // Ping sends a small frame to the part of the peer that reads calls, and
@@ -117,7 +142,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	case <-p.done:
 	case <-ctx.Done():
 		if _, mine := c.pending.take(id); mine {
-			c.waiters.Put(p)
+			c.reuse(p)
 			return 0, c.gaveUp(ctx, call)
 		}
 		<-p.done
@@ -127,7 +152,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 }
 
 // checkCall returns the time that call has left, 0 for no limit, or why it
-// cannot be sent.
+// cannot be sent. It notes in call whether that time is its Timeout.
 func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error) {
 	if ctx.Err() != nil {
 		return 0, c.notSent(ctx, call, context.Cause(ctx))
@@ -137,6 +162,10 @@ func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error)
 		if timeout = time.Until(deadline); timeout <= 0 {
 			return 0, c.notSent(ctx, call, context.DeadlineExceeded)
 		}
+		call.replyOnly = false
+	} else {
+		timeout = max(call.Timeout, 0)
+		call.replyOnly = timeout > 0
 	}
 	switch {
 	case len(call.Object) > MaxObjectLen:
@@ -148,6 +177,9 @@ func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error)
 	}
 	if err := checkMetadata(call.Metadata); err != nil {
 		return 0, err
+	}
+	if call.Trail.Depth > MaxChain {
+		return 0, call.Trail.tooLong(string(call.Object), call.Method)
 	}
 	return timeout, nil
 }
@@ -162,6 +194,15 @@ func (c *Conn) newPending(w *writer) *pendingCall {
 	return p
 }
 
+// reuse keeps p for another call. Nobody may be able to complete it any more.
+func (c *Conn) reuse(p *pendingCall) {
+	if p.timed {
+		p.timed = false
+		p.timer.Stop()
+	}
+	c.waiters.Put(p)
+}
+
 // outcome waits for p, which another goroutine completes, and returns what came
 // of it.
 func (c *Conn) outcome(p *pendingCall) (Reply, error) {
@@ -173,7 +214,7 @@ func (c *Conn) outcome(p *pendingCall) (Reply, error) {
 func (c *Conn) received(p *pendingCall) (Reply, error) {
 	reply, err := p.reply, p.err
 	p.reply, p.err = Reply{}, nil
-	c.waiters.Put(p)
+	c.reuse(p)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -246,13 +287,17 @@ func (c *Conn) notSentCode(ctx context.Context, err error) Code {
 	return Canceled
 }
 
-// gaveUp is the error of a call that was sent and whose ctx has ended.
+// gaveUp is the error of a call that was sent and whose ctx has ended, or, when
+// that goes on, whose time is up.
 func (c *Conn) gaveUp(ctx context.Context, call *Call) error {
+	err := ctx.Err()
 	code, why := Canceled, "the caller gave up"
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
 		code, why = DeadlineExceeded, "no reply before the deadline"
 	}
-	err := ctx.Err()
+	if err == nil {
+		return Errorf(code, "call %s on %s: %s: %w", target(call), c.peerName(), why, context.DeadlineExceeded)
+	}
 	if cause := context.Cause(ctx); cause != err {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}

@@ -36,6 +36,11 @@ func timeAfter(d time.Duration) time.Time { return time.Now().Add(d) }
 // if calls held one while they run, nested calls, of which each waits for the
 // next, would wait for each other's streams for ever.
 func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration) (Reply, error) {
+	if call.replyOnly {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
 	select {
 	case c.callSlots <- struct{}{}:
 	case <-ctx.Done():
@@ -77,7 +82,7 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 	if _, mine := c.pending.take(id); !mine {
 		return c.outcome(p)
 	}
-	c.waiters.Put(p)
+	c.reuse(p)
 	if !sent {
 		stream.Close() // the peer drops a request that breaks off
 		return Reply{}, c.notSent(ctx, call, context.Cause(ctx))

@@ -10,18 +10,21 @@ import (
 )
 
 // leave is how the two sides part without losing a call. The side that wants to
-// leave says GOAWAY(soon) on its lane. From then on neither starts a call. Each
-// says GOAWAY(done) once all the calls it has sent are answered; that a request
-// crossed the GOAWAY on the wire does no harm, it is served like any other. When
-// the leaver has heard the other's done, and has none of its own calls and none
-// of the other's under way, nothing can get lost, and it ends the session.
+// leave says GOAWAY(soon) on its lane. From then on neither starts a call, but
+// for those that a method which is still running makes on its caller, without
+// which it could not end. Each says GOAWAY(done) once all the calls it has sent
+// are answered, and those that it has received too, since they may still call
+// back; that a request crossed the GOAWAY on the wire does no harm, it is served
+// like any other. When the leaver has heard the other's done, and has none of its
+// own calls and none of the other's under way, nothing can get lost, and it ends
+// the session.
 type leave struct {
 	// gate, once set, refuses new calls of this side.
 	gate atomic.Pointer[Error]
 	// peer is closed when the peer wants to leave; ours when this side does.
 	peer, ours         chan struct{}
 	peerOnce, oursOnce sync.Once
-	// peerDone says that the peer sends no more requests; told that we said so.
+	// peerDone says that the peer has no calls under way; told that we said so.
 	peerDone, told atomic.Bool
 
 	mu     sync.Mutex
@@ -58,7 +61,8 @@ func (c *Conn) shut(err *Error) {
 }
 
 // PeerGoingAway is closed when the peer has asked for no more calls. New calls
-// are then refused here, with UNAVAILABLE and not executed.
+// are then refused here, with UNAVAILABLE and not executed, but for those that a
+// running method makes on its caller, with its context.
 func (c *Conn) PeerGoingAway() <-chan struct{} { return c.leave.peer }
 
 // peerLeaves handles a GOAWAY frame.
@@ -81,7 +85,7 @@ func (c *Conn) peerGoesAway() {
 }
 
 // watch is the watcher: when either side wants to leave, it says when this side
-// has no more calls under way.
+// needs the session no more.
 func (c *Conn) watch() {
 	select {
 	case <-c.session.PeerGoingAway():
@@ -93,7 +97,7 @@ func (c *Conn) watch() {
 	}
 	for {
 		change := c.leave.change()
-		if c.out.Load() == 0 {
+		if c.quiet() {
 			break
 		}
 		select {
@@ -106,6 +110,18 @@ func (c *Conn) watch() {
 		c.leave.told.Store(true)
 		c.leave.changed(c)
 	}
+}
+
+// quiet reports whether no call of either side is under way. A method that runs
+// counts among the peer's until nothing that it calls can begin any more, so
+// those are looked at first.
+func (c *Conn) quiet() bool { return c.in.Load() == 0 && c.out.Load() == 0 }
+
+// calledBack reports whether ctx belongs to a call of the peer that still runs,
+// so that what is called with it is part of what the peer waits for.
+func (c *Conn) calledBack(ctx context.Context) bool {
+	s, _ := ctx.Value(servedKey{}).(*servedCall)
+	return s != nil && s.conn == c && s.running()
 }
 
 // sendGoAway sends a GOAWAY frame on this side's lane.
@@ -125,7 +141,8 @@ func (c *Conn) sendGoAway(ctx context.Context, what leaving) error {
 
 // Shutdown leaves in peace: it refuses new calls here, asks the peer to send no
 // more, waits until the calls of both sides have been answered, and ends the
-// session. Calls that the peer sent before it learnt of it are served too. When
+// session. Calls that the peer sent before it learnt of it are served too, and
+// what a running method calls on its caller, with its context. When
 // ctx ends first, what is left is cut off and ctx's error returned. A session
 // that ends otherwise meanwhile is no error here: its calls have failed, and
 // Err says why.
@@ -159,5 +176,5 @@ func (c *Conn) parted() bool {
 	if c.ctx.Err() != nil {
 		return true
 	}
-	return c.leave.told.Load() && c.leave.peerDone.Load() && c.in.Load() == 0 && c.out.Load() == 0
+	return c.leave.told.Load() && c.leave.peerDone.Load() && c.quiet()
 }

@@ -218,3 +218,104 @@ func shutdownUnderLoad(t *testing.T, pair func(testing.TB, Handler) (a, b *Conn)
 		t.Fatal(fmt.Sprint("both sides: ", both))
 	}
 }
+
+// A method that runs when either side leaves can still call its caller back,
+// without which it could not end; once it has ended, nothing made with its
+// context is let through.
+func TestConnShutdownLetsCallbacksThrough(t *testing.T) {
+	for name, leaver := range map[string]int{"caller leaves": 0, "server leaves": 1} {
+		for size, args := range map[string][]byte{"small": nil, "large": make([]byte, 1<<20)} {
+			t.Run(name+", "+size, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { shutdownAmongCallbacks(t, leaver, args) })
+			})
+		}
+	}
+}
+
+// shutdownAmongCallbacks is one case of TestConnShutdownLetsCallbacksThrough.
+func shutdownAmongCallbacks(t *testing.T, leaver int, args []byte) {
+	began, proceed := make(chan context.Context, 1), make(chan struct{})
+	nested := HandlerFunc(func(ctx context.Context, call *Call) (Reply, error) {
+		if call.Method == "first" {
+			began <- ctx
+			<-proceed
+		}
+		if call.Method == "last" {
+			return Reply{}, nil
+		}
+		next := map[string]string{"first": "second", "second": "third", "third": "last"}[call.Method]
+		return CallerConn(ctx).Handle(ctx, callOf(next, args))
+	})
+	a, b := connPair(t, nested, nested, ConnOptions{}, ConnOptions{})
+	result := make(chan error, 1)
+	go func() {
+		_, err := a.Handle(t.Context(), callOf("first", args))
+		result <- err
+	}()
+	served := <-began
+	down := make(chan error, 1)
+	go func() { down <- []*Conn{a, b}[leaver].Shutdown(t.Context()) }()
+	synctest.Wait()
+	for _, c := range []*Conn{a, b} {
+		_, err := c.Handle(t.Context(), callOf("new", nil))
+		wantError(t, err, Unavailable, NotExecuted, "")
+	}
+	close(proceed)
+	if err := <-result; err != nil {
+		t.Errorf("the call under way: %v", err)
+	}
+	_, err := b.Handle(context.WithoutCancel(served), callOf("late", nil))
+	wantError(t, err, Unavailable, NotExecuted, "")
+	if err := <-down; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	<-a.Done()
+	<-b.Done()
+}
+
+// Calls that call back, and those that call again, while both sides leave: each
+// that was carried out was answered.
+func TestConnShutdownLosesNoCallback(t *testing.T) {
+	for range 10 {
+		var executed, answered, refused atomic.Int64
+		h := HandlerFunc(func(ctx context.Context, call *Call) (Reply, error) {
+			executed.Add(1)
+			if n := len(call.Args.Data); n > 0 {
+				if _, err := CallerConn(ctx).Handle(ctx, callOf("x", call.Args.Data[:n-1])); err != nil {
+					t.Errorf("a call back failed: %v", err)
+				}
+				answered.Add(1)
+			}
+			return Reply{}, nil
+		})
+		a, b := connPair(t, h, h, ConnOptions{}, ConnOptions{})
+		var all sync.WaitGroup
+		for i := range 32 {
+			c := []*Conn{a, b}[i%2]
+			all.Go(func() {
+				for {
+					if _, err := c.Handle(t.Context(), callOf("x", make([]byte, 3))); err != nil {
+						refused.Add(1)
+						if e := failure(t, err); e.Code != Unavailable || e.Execution != NotExecuted {
+							t.Errorf("a call failed with %v (execution %d), want UNAVAILABLE, not executed", e, e.Execution)
+						}
+						return
+					}
+					answered.Add(1)
+				}
+			})
+		}
+		waitUntil(t, "calls under way", func() bool { return answered.Load() > 500 })
+		for _, c := range []*Conn{a, b} {
+			all.Go(func() {
+				if err := c.Shutdown(t.Context()); err != nil {
+					t.Errorf("shutdown: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if e, s := executed.Load(), answered.Load(); e != s {
+			t.Errorf("%d calls were carried out and %d answered, want as many", e, s)
+		}
+	}
+}

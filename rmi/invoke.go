@@ -66,7 +66,7 @@ func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, meth
 
 // newCall returns a call without arguments that carries what ctx says.
 func newCall(ctx context.Context, object naming.Name, method string) *Call {
-	return &Call{Object: object, Method: method, Metadata: outgoing(ctx)}
+	return &Call{Object: object, Method: method, Metadata: outgoing(ctx), Trail: trailFrom(ctx)}
 }
 
 // sendCall has h carry out call and returns the result as it came.

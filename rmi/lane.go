@@ -2,6 +2,7 @@ package rmi
 
 import (
 	"context"
+	"time"
 
 	"farcall.dev/transport"
 )
@@ -60,6 +61,16 @@ func (c *Conn) outgoing(ctx context.Context) (*lane, error) {
 	}
 	c.lane.Store(l)
 	return l, nil
+}
+
+// outgoingWithin is outgoing for no longer than d; 0 means no bound but ctx.
+func (c *Conn) outgoingWithin(ctx context.Context, d time.Duration) (*lane, error) {
+	if l := c.lane.Load(); l != nil || d == 0 {
+		return c.outgoing(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return c.outgoing(ctx)
 }
 
 // startLane starts the goroutines of a lane, unless c has ended.

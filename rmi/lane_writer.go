@@ -74,6 +74,21 @@ func (w *writer) lock(ctx context.Context) error {
 	return w.lockedErr()
 }
 
+// lockWithin is lock for no longer than d; 0 means no bound but ctx.
+func (w *writer) lockWithin(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return w.lock(ctx)
+	}
+	w.mu.Lock()
+	if w.err != nil || len(w.buf) < w.max {
+		return w.lockedErr()
+	}
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return w.lock(ctx)
+}
+
 // errStalled is why a session ends whose peer makes us answer and reads nothing.
 var errStalled = errors.New("peer took nothing that was sent to it for too long")
 

@@ -17,7 +17,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 			return nil, p.badArgs(&ArgumentCountError{Got: n})
 		}
 		if p.hasContext {
-			ctx = withCall(ctx, call, p)
+			ctx = withCall(ctx, call, p, vc.space)
 		}
 		return p.direct(ctx, args, fails)
 	}
@@ -35,7 +35,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 	}
 	vc.streams = nil // from here on those of the result
 	if s.ctx != nil {
-		*s.ctx = withCall(ctx, call, p)
+		*s.ctx = withCall(ctx, call, p, vc.space)
 	}
 	var out []reflect.Value
 	if p.variadic {

@@ -3,6 +3,7 @@ package rmi
 import (
 	"context"
 	"maps"
+	"sync/atomic"
 
 	"farcall.dev/naming"
 )
@@ -18,6 +19,20 @@ type CallInfo struct {
 	Metadata Metadata
 	// Peer tells who called.
 	Peer Peer
+	// Trail tells which calls led to this one.
+	Trail Trail
+
+	ctx *callContext
+}
+
+// Correlation returns the id that all calls of the chain have in common, which
+// is made when there was none yet: what the method calls with its context then
+// carries it. It is empty for the zero CallInfo.
+func (i CallInfo) Correlation() string {
+	if i.ctx == nil {
+		return i.Trail.Correlation
+	}
+	return i.ctx.chained().correlation()
 }
 
 // CallFrom returns the call that ctx, a method's context or one made from it,
@@ -28,7 +43,9 @@ func CallFrom(ctx context.Context) (CallInfo, bool) {
 	if !ok {
 		return CallInfo{}, false
 	}
-	return c.info, true
+	info := c.info
+	info.ctx = c
+	return info, true
 }
 
 // callKey is what a callContext answers to.
@@ -38,20 +55,43 @@ type callKey struct{}
 // can tell about.
 type callContext struct {
 	context.Context
-	info CallInfo
+	info  CallInfo
+	space *Space // that the method runs in; may be nil
+	chain atomic.Pointer[chain]
 }
 
-// Value returns c itself for callKey.
+// Value returns c itself for callKey and chainKey. A correlation id that the
+// caller in this process has set came with the call, and counts no more.
 func (c *callContext) Value(key any) any {
-	if _, ok := key.(callKey); ok {
+	switch key.(type) {
+	case callKey, chainKey:
 		return c
+	case correlationKey:
+		return nil
 	}
 	return c.Context.Value(key)
 }
 
-// withCall returns the context for a method. The call itself is not kept.
-func withCall(ctx context.Context, call *Call, p *plan) context.Context {
-	c := &callContext{Context: ctx, info: CallInfo{Object: p.object, Method: p.name, Peer: call.Peer}}
+// chained returns the call's place in its chain.
+func (c *callContext) chained() *chain {
+	if ch := c.chain.Load(); ch != nil {
+		return ch
+	}
+	c.chain.CompareAndSwap(nil, &chain{trail: c.info.Trail})
+	return c.chain.Load()
+}
+
+// onward returns the trail of what the method calls.
+func (c *callContext) onward() Trail {
+	return c.chained().onward(func() string {
+		return stepOf(&Call{Object: c.info.Object, Method: c.info.Method}, c.space)
+	})
+}
+
+// withCall returns the context for a method that runs in space. The call itself
+// is not kept.
+func withCall(ctx context.Context, call *Call, p *plan, space *Space) context.Context {
+	c := &callContext{Context: ctx, space: space, info: CallInfo{Object: p.object, Method: p.name, Peer: call.Peer, Trail: call.Trail}}
 	if len(call.Metadata) > 0 {
 		c.info.Metadata = maps.Clone(call.Metadata)
 	}

@@ -99,6 +99,20 @@ func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err erro
 				Message: fmt.Sprintf("%v: content type %d is not read here", p, call.Args.Type)}
 		}
 	}
+	if call.Trail.Depth > MaxChain {
+		return Reply{}, call.Trail.tooLong(string(call.Object), call.Method)
+	}
+	if call.Timeout > 0 {
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, call.Timeout)
+			defer func() {
+				if len(reply.Result.streams) == 0 {
+					cancel()
+				}
+			}()
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		e := Errorf(contextCode(err), "%v: not begun: %w", p, context.Cause(ctx))
 		e.Execution = NotExecuted
@@ -117,7 +131,7 @@ func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err erro
 		}
 	}()
 	if p.handler != nil {
-		if reply, err = p.forward(ctx, call); err != nil {
+		if reply, err = p.forward(ctx, call, o.space); err != nil {
 			return Reply{}, o.guard.untraced(call, err)
 		}
 		failed = false

@@ -54,8 +54,8 @@ func (o *Objects) ExportHandler(info InterfaceInfo, h Handler) error {
 }
 
 // forward has p's handler carry out the call.
-func (p *plan) forward(ctx context.Context, call *Call) (Reply, error) {
-	reply, err := p.handler.Handle(ctx, call)
+func (p *plan) forward(ctx context.Context, call *Call, space *Space) (Reply, error) {
+	reply, err := p.handler.Handle(withCall(ctx, call, p, space), call)
 	if err != nil {
 		return Reply{}, FromError(err)
 	}

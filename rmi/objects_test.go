@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"farcall.dev/naming"
 )
@@ -260,7 +261,7 @@ func TestMethodsLearnOfTheirCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := CallInfo{Object: "who", Metadata: Metadata{"a": "1", "b": "2"}}
-	if diff := cmp.Diff(want, info); !ok || diff != "" {
+	if diff := cmp.Diff(want, info, cmpopts.IgnoreUnexported(CallInfo{})); !ok || diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	info.Metadata["a"] = "changed"

@@ -28,6 +28,18 @@ type Dialer interface {
 	Get(ctx context.Context, address string) (*Conn, error)
 }
 
+// knowing and connected are what a Resolver and a Dialer may have besides: they
+// give what is at hand without waiting, so that a call for which it is needs no
+// context of its own to bound the wait.
+type (
+	knowing interface {
+		Lookup(naming.Name) *naming.Entry
+	}
+	connected interface {
+		Live(address string) (*Conn, bool)
+	}
+)
+
 // RouterOptions configure a Router. The zero value works.
 type RouterOptions struct {
 	// Zone is where this process runs: instances of the same zone are
@@ -49,6 +61,8 @@ type RouterOptions struct {
 type Router struct {
 	resolver naming.Resolver
 	dialer   Dialer
+	known    knowing   // the resolver; may be nil
+	live     connected // the dialer; may be nil
 	opts     RouterOptions
 
 	mu     sync.RWMutex
@@ -66,42 +80,104 @@ func NewRouter(resolver naming.Resolver, dialer Dialer, opts RouterOptions) *Rou
 	if opts.Attempts <= 0 {
 		opts.Attempts = DefaultAttempts
 	}
-	return &Router{resolver: resolver, dialer: dialer, opts: opts, groups: make(map[naming.Name]*group)}
+	r := &Router{resolver: resolver, dialer: dialer, opts: opts, groups: make(map[naming.Name]*group)}
+	r.known, _ = resolver.(knowing)
+	r.live, _ = dialer.(connected)
+	return r
 }
 
 // Handle sends call to an instance of its object. Errors of its own are
 // NOT_FOUND when nothing is registered under the name, or not on the node
 // that call.Pin asks for, and UNAVAILABLE when no instance could be reached.
 func (r *Router) Handle(ctx context.Context, call *Call) (Reply, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.opts.Timeout)
-		defer cancel()
+	if _, ok := ctx.Deadline(); ok {
+		return r.route(ctx, call, time.Now(), time.Time{})
 	}
-	entry, err := r.resolver.Resolve(ctx, call.Object)
+	given, now := call.Timeout, time.Now()
+	if given <= 0 {
+		call.Timeout = r.opts.Timeout
+	}
+	reply, err := r.route(ctx, call, now, now.Add(call.Timeout))
+	call.Timeout = given
+	return reply, err
+}
+
+// route is Handle at the time now. until is when the time of a call is up that
+// has a Timeout instead of a context with a deadline; else zero.
+func (r *Router) route(ctx context.Context, call *Call, now, until time.Time) (Reply, error) {
+	entry, err := r.resolve(ctx, call, until)
 	if err != nil {
 		return Reply{}, r.unresolved(call, err)
 	}
-	g := r.group(entry)
-	e := g.pick(call.Pin, nil, time.Now())
+	e := r.group(entry).pick(call.Pin, nil, now)
 	if e == nil {
 		return Reply{}, r.noInstance(call, entry)
 	}
-	reply, err := r.send(ctx, e, call)
+	reply, err := r.send(ctx, e, call, until)
 	if err == nil || r.opts.Attempts == 1 || !elsewhere(err, call) {
 		return reply, err
 	}
-	return r.retry(ctx, call, e, err)
+	return r.retry(ctx, call, e, err, until)
+}
+
+// bounded returns ctx with until as its deadline, unless that is zero.
+func bounded(ctx context.Context, until time.Time) (context.Context, context.CancelFunc) {
+	if until.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, until)
+}
+
+// spend makes the Timeout of a call what is left of it, and reports whether
+// anything is. A call whose context has the deadline is left alone.
+func (call *Call) spend(until time.Time) bool {
+	if until.IsZero() {
+		return true
+	}
+	call.Timeout = time.Until(until)
+	return call.Timeout > 0
+}
+
+// resolve returns what is known of call's object.
+func (r *Router) resolve(ctx context.Context, call *Call, until time.Time) (*naming.Entry, error) {
+	if r.known != nil {
+		if entry := r.known.Lookup(call.Object); entry != nil {
+			return entry, nil
+		}
+	}
+	within, cancel := bounded(ctx, until)
+	defer cancel()
+	entry, err := r.resolver.Resolve(within, call.Object)
+	if err == nil && !call.spend(until) {
+		err = context.DeadlineExceeded
+	}
+	return entry, err
+}
+
+// connect returns the connection to e.
+func (r *Router) connect(ctx context.Context, e *endpoint, call *Call, until time.Time) (*Conn, error) {
+	if r.live != nil {
+		if c, ok := r.live.Live(e.addr); ok {
+			return c, nil
+		}
+	}
+	within, cancel := bounded(ctx, until)
+	defer cancel()
+	c, err := r.dialer.Get(within, e.addr)
+	if err == nil && !call.spend(until) {
+		err = context.DeadlineExceeded
+	}
+	return c, err
 }
 
 // retry goes on after the first instance failed in a way that permits it.
-func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err error) (Reply, error) {
+func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err error, until time.Time) (Reply, error) {
 	tried := []*endpoint{first}
 	failures := []error{err}
-	for len(tried) < r.opts.Attempts && ctx.Err() == nil {
+	for len(tried) < r.opts.Attempts && ctx.Err() == nil && call.spend(until) {
 		// Resolved anew: the failure may be the first sign of a change that
 		// the watch has brought meanwhile.
-		entry, rerr := r.resolver.Resolve(ctx, call.Object)
+		entry, rerr := r.resolve(ctx, call, until)
 		if rerr != nil {
 			break
 		}
@@ -109,7 +185,7 @@ func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err err
 		if e == nil {
 			break
 		}
-		reply, err := r.send(ctx, e, call)
+		reply, err := r.send(ctx, e, call, until)
 		if err == nil || !elsewhere(err, call) {
 			return reply, err
 		}
@@ -128,10 +204,10 @@ func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err err
 }
 
 // send carries out call on one endpoint and notes how that went.
-func (r *Router) send(ctx context.Context, e *endpoint, call *Call) (Reply, error) {
-	conn, err := r.dialer.Get(ctx, e.addr)
+func (r *Router) send(ctx context.Context, e *endpoint, call *Call, until time.Time) (Reply, error) {
+	conn, err := r.connect(ctx, e, call, until)
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && call.spend(until) {
 			e.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
 		}
 		return Reply{}, unreachable(e, err)

@@ -1,8 +1,12 @@
 package rmi
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"farcall.dev/naming"
@@ -72,4 +76,94 @@ func (t *Trail) decode(v cursor) *Error {
 func (t *Trail) tooLong(object, method string) *Error {
 	return refusal(FailedPrecondition, "call %s: %d calls led to this one, and at most %d may; do they call each other in a circle? the newest were: %s",
 		called(&Call{Object: naming.Name(object), Method: method}), t.Depth, MaxChain, strings.Join(t.Recent, ", "))
+}
+
+// then returns the trail of what is called by the call that t belongs to, which
+// messages call step.
+func (t Trail) then(step string) Trail {
+	recent := append(t.Recent[:len(t.Recent):len(t.Recent)], step)
+	size := 0
+	for i := len(recent) - 1; i >= 0; i-- {
+		if size += len(recent[i]); size > maxChainText {
+			recent = recent[i+1:]
+			break
+		}
+	}
+	return Trail{Depth: t.Depth + 1, Correlation: t.Correlation, Recent: recent}
+}
+
+// newCorrelation returns an id that no other chain has: 16 hexadecimal digits.
+func newCorrelation() string { return fmt.Sprintf("%016x", rand.Uint64()) }
+
+// chain is the place of a running call in its chain, made when it first calls
+// something or is asked for its correlation id.
+type chain struct {
+	mu    sync.Mutex
+	trail Trail // of the call; guarded by mu
+	next  Trail // of what it calls; guarded by mu; the zero value until needed
+}
+
+// correlation returns the id of the chain, and makes one if there is none.
+func (c *chain) correlation() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.correlationLocked()
+}
+
+func (c *chain) correlationLocked() string {
+	if c.trail.Correlation == "" {
+		c.trail.Correlation = newCorrelation()
+	}
+	return c.trail.Correlation
+}
+
+// onward returns the trail of what the call calls; step is how messages call it.
+func (c *chain) onward(step func() string) Trail {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next.Depth == 0 {
+		c.correlationLocked()
+		c.next = c.trail.then(step())
+	}
+	return c.next
+}
+
+// chainKey is the key under which the context of a running call holds what makes
+// the next calls part of its chain, an onwarder.
+type chainKey struct{}
+
+// onwarder is a running call.
+type onwarder interface{ onward() Trail }
+
+// correlationKey is the key of a correlation id in a context.
+type correlationKey struct{}
+
+// WithCorrelation returns a context whose calls belong to the chain, or the
+// work, that id names: methods find it by [CallInfo.Correlation], and so do
+// those that they call. Of an id longer than 64 bytes the rest is cut off; an
+// empty one changes nothing.
+func WithCorrelation(ctx context.Context, id string) context.Context {
+	if id == "" {
+		return ctx
+	}
+	return context.WithValue(ctx, correlationKey{}, cut(id, maxCorrelation))
+}
+
+// trailFrom returns the trail of a call that is made with ctx.
+func trailFrom(ctx context.Context) (t Trail) {
+	if c, ok := ctx.Value(chainKey{}).(onwarder); ok {
+		t = c.onward()
+	}
+	if id, ok := ctx.Value(correlationKey{}).(string); ok {
+		t.Correlation = id
+	}
+	return t
+}
+
+// stepOf is how the trail of what call calls tells of it.
+func stepOf(call *Call, space *Space) string {
+	if space == nil {
+		return called(call)
+	}
+	return called(call) + " on " + string(space.opts.Node)
 }

@@ -3,6 +3,7 @@ package rmi
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,10 @@ type servedCall struct {
 
 	deadline time.Time // zero for none
 
+	// chain is the call's place in its chain, for handlers that call on without
+	// a method's context.
+	chain atomic.Pointer[chain]
+
 	mu       sync.Mutex
 	std      context.Context         // guarded by mu; nil until somebody needs it
 	cancel   context.CancelCauseFunc // guarded by mu; ends std
@@ -37,6 +42,9 @@ var _ context.Context = (*servedCall)(nil)
 
 // connKey is the key under which a call's context holds its Conn.
 type connKey struct{}
+
+// servedKey is the key under which a call's context holds its servedCall.
+type servedKey struct{}
 
 // CallerConn returns the connection that the call of a handler's context came
 // by, on which the caller can be called back while it waits; nil when the call
@@ -73,6 +81,8 @@ func (s *servedCall) Value(key any) any {
 		return s.conn
 	case sessionKey:
 		return s.conn.shared
+	case servedKey, chainKey:
+		return s
 	}
 	s.mu.Lock()
 	std := s.std
@@ -84,6 +94,21 @@ func (s *servedCall) Value(key any) any {
 		return nil // the standard context would have no other values either
 	}
 	return std.Value(key)
+}
+
+// onward returns the trail of what the handler calls.
+func (s *servedCall) onward() Trail {
+	if s.chain.Load() == nil {
+		s.chain.CompareAndSwap(nil, &chain{trail: s.call.Trail})
+	}
+	return s.chain.Load().onward(func() string { return stepOf(&s.call, s.conn.opts.Space) })
+}
+
+// running reports whether the handler has not returned yet.
+func (s *servedCall) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.finished
 }
 
 // late reports whether the deadline has passed.

@@ -104,12 +104,19 @@ func NewPool[C Pooled](dial func(ctx context.Context, address string) (C, error)
 // [*DialError]; [ErrTooManyPeers]; [ErrClosed]; ctx's error, and then the dial
 // goes on for others.
 func (p *Pool[C]) Get(ctx context.Context, address string) (C, error) {
-	if r := (*p.peers.Load())[address]; r != nil {
-		if c, ok := r.live(); ok {
-			return c, nil
-		}
+	if c, ok := p.Live(address); ok {
+		return c, nil
 	}
 	return p.get(ctx, address, false)
+}
+
+// Live returns the connection to address if there is one now, as Get would. It
+// neither dials nor waits.
+func (p *Pool[C]) Live(address string) (none C, ok bool) {
+	if r := (*p.peers.Load())[address]; r != nil {
+		return r.live()
+	}
+	return none, false
 }
 
 // Wait is Get for callers who rather wait than get a [*DialError]: it waits

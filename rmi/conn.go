@@ -197,7 +197,9 @@ func (c *Conn) run() {
 		p.fail(c, cause)
 	}
 	for _, s := range c.serving.close() {
-		s.end(cause)
+		if !s.outlives(cause) {
+			s.end(cause)
+		}
 	}
 	c.loops.Wait()
 	c.workers.close()
@@ -275,6 +277,10 @@ func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
 	case frameCancel:
 		if s, ok := c.serving.get(h.id); ok {
 			s.end(errCallerGaveUp)
+		}
+	case frameTaken:
+		if p, ok := c.pending.take(h.id); ok {
+			p.complete(Reply{}, nil)
 		}
 	case frameGoAway:
 		what, err := decodeGoAway(body)

@@ -260,7 +260,7 @@ func TestConnSurvivesWhatItDoesNotKnow(t *testing.T) {
 	frame(frameRequest, 0, 4, 8, 0, 0, 0, 0, fieldMetadata, 2, 1, 'K')
 	wantRefusal(4, InvalidArgument, `metadata key "K"`)
 
-	frame(frameRequest, 0x0f, 5, 5, 0, 1, 'o', 0, 0, 'h', 'i') // flags that may be ignored
+	frame(frameRequest, 0x06, 5, 5, 0, 1, 'o', 0, 0, 'h', 'i') // flags that may be ignored
 	if h, _, payload := nextFrame(t, r); h.typ != frameReply || h.id != 5 || string(payload) != "hi" {
 		t.Errorf("got %v of call %d with %q, want the reply", h.typ, h.id, payload)
 	}

@@ -57,7 +57,8 @@ func (p *pendingCall) expireAfter(d time.Duration) <-chan time.Time {
 
 // Handle sends call to the peer and waits for the reply, for as long as ctx
 // lasts, or call.Timeout when ctx has no deadline: it returns then whatever the
-// peer does, and tells the peer.
+// peer does, and tells the peer. A call of another [Way] is not waited for, and
+// its Reply is empty.
 // The reply's data is the caller's. Errors are [*Error]: the peer's, or one
 // with the code UNAVAILABLE, DEADLINE_EXCEEDED, CANCELED, RESOURCE_EXHAUSTED or
 // INVALID_ARGUMENT made here, whose Execution says whether the peer may have
@@ -76,6 +77,9 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	c.stats.callsOut.Add(1)
 	if len(call.Args.Data) > LargePayload {
 		return c.callLarge(ctx, call, timeout)
+	}
+	if call.Way == OneWay {
+		return c.sendOneWay(ctx, call, timeout)
 	}
 	var most time.Duration // that ctx does not bound
 	if call.replyOnly {
@@ -168,6 +172,8 @@ func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error)
 		call.replyOnly = timeout > 0
 	}
 	switch {
+	case call.Way != Wait && len(call.Args.streams) > 0:
+		return 0, refusal(InvalidArgument, "call %s: a one-way call cannot bring sequences, since nobody would wait until they have been read", target(call))
 	case len(call.Object) > MaxObjectLen:
 		return 0, refusal(InvalidArgument, "the object's name has %d bytes, and the longest allowed is %d", len(call.Object), MaxObjectLen)
 	case len(call.Method) > MaxMethodLen:

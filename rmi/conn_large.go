@@ -56,24 +56,38 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 	w := newWriter(stream, largeBuffer, &c.stats, byte(streamCall))
 	p := c.newPending(w)
 	id := c.lastID.Add(1)
-	if !c.pending.put(id, p) {
+	oneWay := call.Way == OneWay
+	if !oneWay && !c.pending.put(id, p) {
 		stream.Close()
 		<-c.callSlots
 		return Reply{}, c.notSent(ctx, call, c.Err())
 	}
 	var taken atomic.Bool
+	if oneWay {
+		c.out.Add(1) // until the peer has it all, which the caller does not wait for
+	}
 	if !c.start(w.run, func() {
-		c.readTaken(id, stream, &taken)
+		c.readTaken(id, stream, call.Way, &taken)
 		w.close(errAnswered)
 		stream.Close()
 		<-c.callSlots
+		if oneWay {
+			c.callReturned()
+		}
 	}) {
 		stream.Close()
 		<-c.callSlots
+		if oneWay {
+			c.callReturned()
+			return Reply{}, c.notSent(ctx, call, c.Err())
+		}
 		return c.outcome(p) // the keeper completes it
 	}
 	c.stats.largeSent.Add(1)
 	sent := c.feed(ctx, id, p, timeout, call)
+	if oneWay {
+		return c.sentLargeOneWay(ctx, call, stream, sent)
+	}
 	select {
 	case <-p.done:
 		return c.received(p)
@@ -91,6 +105,21 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		c.cancelTaken(id)
 	} // else the peer does not know the call yet, and readTaken will cancel it
 	return Reply{}, c.gaveUp(ctx, call)
+}
+
+// sentLargeOneWay is the end of callLarge for a call of the way OneWay, all of
+// which was sent or not.
+func (c *Conn) sentLargeOneWay(ctx context.Context, call *Call, stream transport.Stream, sent bool) (Reply, error) {
+	switch {
+	case sent:
+		return Reply{}, nil
+	case ctx.Err() != nil:
+		stream.Close() // the peer drops a request that breaks off
+		return Reply{}, c.notSent(ctx, call, context.Cause(ctx))
+	case c.ctx.Err() != nil:
+		return Reply{}, c.notSent(ctx, call, c.Err())
+	}
+	return Reply{}, nil // the peer has refused it, which nobody wants to know
 }
 
 // cancelTaken sends CANCEL for a call that the peer has taken.
@@ -128,7 +157,7 @@ func (c *Conn) feed(ctx context.Context, id uint64, p *pendingCall, timeout time
 }
 
 // readTaken waits until the peer has taken a large request, or refuses it.
-func (c *Conn) readTaken(id uint64, stream transport.Stream, taken *atomic.Bool) {
+func (c *Conn) readTaken(id uint64, stream transport.Stream, way Way, taken *atomic.Bool) {
 	r := newFrameReader(stream, &c.stats)
 	for {
 		h, body, err := r.next()
@@ -149,6 +178,15 @@ func (c *Conn) readTaken(id uint64, stream transport.Stream, taken *atomic.Bool)
 			return
 		case frameTaken:
 			taken.Store(true)
+			switch way {
+			case OneWay:
+				return
+			case OneWayTaken:
+				if p, waits := c.pending.take(id); waits {
+					p.complete(Reply{}, nil)
+					return
+				}
+			}
 			if _, waits := c.pending.get(id); !waits {
 				c.cancelTaken(id) // the caller gave up; or the reply is here, and it does no harm
 			}

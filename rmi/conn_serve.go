@@ -20,9 +20,9 @@ func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
 	}
 	var rh requestHead
 	if refused := c.admit(h, head, uint64(len(payload)), &rh); refused != nil {
-		return c.urgent(l.w, func(b []byte) []byte { return appendError(b, h.id, refused, false) })
+		return c.refuse(l.w, h, refused)
 	}
-	s := c.newServed(h.id, &rh, l.intern(rh.object), l.intern(rh.method))
+	s := c.newServed(h, &rh, l.intern(rh.object), l.intern(rh.method))
 	s.lane = l.w
 	if !c.serving.put(s.id, s) {
 		c.release(s)
@@ -31,7 +31,11 @@ func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
 	if s.args = c.buffers.copyOf(payload); s.args != nil {
 		s.call.Args.Data = *s.args
 	}
+	way := s.call.Way // s is the worker's as soon as it has it
 	c.workers.do(s)
+	if way == OneWayTaken {
+		return c.urgent(l.w, func(b []byte) []byte { return appendSmallFrame(b, frameTaken, h.id) })
+	}
 	return nil
 }
 
@@ -73,10 +77,10 @@ func (c *Conn) admit(h frameHeader, head []byte, size uint64, rh *requestHead) *
 }
 
 // newServed returns an admitted call, without its arguments.
-func (c *Conn) newServed(id uint64, rh *requestHead, object, method string) *servedCall {
-	s := &servedCall{conn: c, id: id, call: Call{
+func (c *Conn) newServed(h frameHeader, rh *requestHead, object, method string) *servedCall {
+	s := &servedCall{conn: c, id: h.id, call: Call{
 		Object: naming.Name(object), Method: method,
-		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer,
+		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer, Way: wayOf(h.flags),
 		Trail: rh.trail, token: rh.token, promises: rh.promises,
 	}}
 	if rh.timeout > 0 {
@@ -131,7 +135,15 @@ func (c *Conn) invoke(s *servedCall) (reply Reply, failure *Error) {
 // answer sends the outcome of a call to the peer, if it still wants it, and
 // gives back what the call holds.
 func (c *Conn) answer(s *servedCall, reply Reply, failure *Error) {
-	if s.finish() {
+	wanted := s.finish()
+	if s.call.Way != Wait {
+		reply.Result.drop(errNobodyWaits)
+		if failure != nil && failure.Execution == NotExecuted {
+			c.stats.dropped.Add(1)
+		}
+		wanted = false
+	}
+	if wanted {
 		if failure == nil {
 			failure = c.checkReply(s, &reply)
 		}
@@ -233,10 +245,10 @@ func (c *Conn) readCall(stream transport.Stream, r *frameReader) {
 	}
 	var rh requestHead
 	if refused := c.admit(h, head, size, &rh); refused != nil {
-		c.say(stream, appendError(nil, h.id, refused, false))
+		c.refuseLarge(stream, h, refused)
 		return
 	}
-	s := c.newServed(h.id, &rh, string(rh.object), string(rh.method))
+	s := c.newServed(h, &rh, string(rh.object), string(rh.method))
 	if !c.serving.put(s.id, s) {
 		c.release(s)
 		if err := c.sameID(); err != nil {
@@ -247,7 +259,7 @@ func (c *Conn) readCall(stream transport.Stream, r *frameReader) {
 	if refused := c.readArguments(s, stream, r, size); refused != nil {
 		c.serving.take(s.id)
 		c.release(s)
-		c.say(stream, appendError(nil, h.id, refused, false))
+		c.refuseLarge(stream, h, refused)
 		return
 	}
 	c.say(stream, appendSmallFrame(nil, frameTaken, h.id))

@@ -13,6 +13,9 @@ type ConnStats struct {
 	InFlightOut, InFlightIn int
 	// Refused are calls of the peer that were turned away at a limit.
 	Refused uint64
+	// Dropped are one-way calls of the peer that were not carried out, for
+	// whatever reason, and of which it was told nothing.
+	Dropped uint64
 	// Lanes are the lanes that are open, of both sides.
 	Lanes int
 	// LargeSent and LargeReceived are payloads that had a stream of their own.
@@ -33,12 +36,12 @@ var FlushBounds = [...]int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 <<
 
 // counters is the live form of ConnStats.
 type counters struct {
-	callsOut, callsIn, refused atomic.Uint64
-	largeSent, largeReceived   atomic.Uint64
-	framesSent, framesReceived atomic.Uint64
-	bytesSent, bytesReceived   atomic.Uint64
-	lanes                      atomic.Int64
-	flushes                    [len(FlushBounds) + 1]atomic.Uint64
+	callsOut, callsIn, refused, dropped atomic.Uint64
+	largeSent, largeReceived            atomic.Uint64
+	framesSent, framesReceived          atomic.Uint64
+	bytesSent, bytesReceived            atomic.Uint64
+	lanes                               atomic.Int64
+	flushes                             [len(FlushBounds) + 1]atomic.Uint64
 }
 
 // flushed counts a write of n bytes.
@@ -53,7 +56,7 @@ func (c *counters) flushed(n int) {
 func (c *Conn) Stats() ConnStats {
 	n := &c.stats
 	s := ConnStats{
-		CallsOut: n.callsOut.Load(), CallsIn: n.callsIn.Load(), Refused: n.refused.Load(),
+		CallsOut: n.callsOut.Load(), CallsIn: n.callsIn.Load(), Refused: n.refused.Load(), Dropped: n.dropped.Load(),
 		InFlightOut: int(c.out.Load()), InFlightIn: int(c.in.Load()),
 		Lanes:     int(n.lanes.Load()),
 		LargeSent: n.largeSent.Load(), LargeReceived: n.largeReceived.Load(),

@@ -47,6 +47,35 @@ func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, 
 	return nil
 }
 
+// InvokeOneWay calls a method of an object, or a function when method is empty,
+// by h, and does not wait for it: it returns when the call has been handed to
+// the connection. That it failed, or never arrived, is told nobody; where the
+// node has no room for it, it is dropped. A deadline of ctx bounds the method
+// too, its end afterwards means nothing. Errors are those of a call that was not
+// sent, and NotExecuted.
+func InvokeOneWay(ctx context.Context, h Handler, object naming.Name, method string, args ...any) error {
+	return invokeWay(ctx, h, OneWay, object, method, args)
+}
+
+// InvokeTaken is [InvokeOneWay] that waits until the node has admitted the call,
+// which it will then carry out whatever becomes of the caller and the
+// connection. Its errors are also those of a node that refused the call.
+func InvokeTaken(ctx context.Context, h Handler, object naming.Name, method string, args ...any) error {
+	return invokeWay(ctx, h, OneWayTaken, object, method, args)
+}
+
+// invokeWay sends a call that has no result.
+func invokeWay(ctx context.Context, h Handler, way Way, object naming.Name, method string, args []any) error {
+	vc := valueContext{space: spaceOf(h)}
+	call, err := newCallWith(ctx, &vc, object, method, args)
+	if err != nil {
+		return err
+	}
+	call.Way = way
+	_, err = sendCall(ctx, h, call)
+	return err
+}
+
 // NewCall returns a call with its arguments encoded, for callers that set more
 // of it before they give it to a [Handler]; the reply is for [DecodeValue]. It
 // carries the metadata of [WithMetadata]. Its errors are those of [Invoke].

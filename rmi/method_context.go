@@ -21,6 +21,8 @@ type CallInfo struct {
 	Peer Peer
 	// Trail tells which calls led to this one.
 	Trail Trail
+	// Way is what the caller waits for.
+	Way Way
 
 	ctx *callContext
 }
@@ -91,7 +93,7 @@ func (c *callContext) onward() Trail {
 // withCall returns the context for a method that runs in space. The call itself
 // is not kept.
 func withCall(ctx context.Context, call *Call, p *plan, space *Space) context.Context {
-	c := &callContext{Context: ctx, space: space, info: CallInfo{Object: p.object, Method: p.name, Peer: call.Peer, Trail: call.Trail}}
+	c := &callContext{Context: ctx, space: space, info: CallInfo{Object: p.object, Method: p.name, Peer: call.Peer, Trail: call.Trail, Way: call.Way}}
 	if len(call.Metadata) > 0 {
 		c.info.Metadata = maps.Clone(call.Metadata)
 	}

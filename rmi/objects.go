@@ -39,7 +39,8 @@ type ObjectsOptions struct {
 type Objects struct {
 	guard  guard
 	fails  failures
-	space  *Space // may be nil
+	space  *Space       // may be nil
+	oneWay atomic.Int64 // one-way calls of this process that run
 	codecs map[ContentType]Codec
 	// table is replaced as a whole, by the holder of mu.
 	table atomic.Pointer[map[naming.Name]*object]
@@ -87,7 +88,19 @@ func (o *Objects) Space() *Space { return o.space }
 // here), INVALID_ARGUMENT, and what ctx says when it has ended; they are marked
 // NotExecuted. A panic is INTERNAL. What the method returns as an error is what
 // [FromError] makes of it, with the known [Errors] in its chain.
-func (o *Objects) Handle(ctx context.Context, call *Call) (reply Reply, err error) {
+//
+// A one-way call of this process runs on a goroutine of its own, no more than
+// [MaxLocalOneWay] at a time; what its method returns, and panics with, does
+// not reach the caller.
+func (o *Objects) Handle(ctx context.Context, call *Call) (Reply, error) {
+	if call.Way != Wait && call.Peer.local() {
+		return Reply{}, o.begin(ctx, call)
+	}
+	return o.carryOut(ctx, call)
+}
+
+// carryOut is Handle for a call that is waited for here.
+func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err error) {
 	p, err := o.find(call)
 	if err != nil {
 		return Reply{}, err

@@ -55,8 +55,9 @@ func (e *BindError) Error() string {
 //	err := rmi.Bind(h, "greeting", &greeting)
 //
 // A field's method is the [SnakeCase] of its name, or what its tag `rmi` says;
-// "idempotent" in the tag sets [Call.Idempotent], and the tag "-" leaves the
-// field alone. A func may take a context first, and its last result must be an
+// "idempotent" in the tag sets [Call.Idempotent], "oneway" and "taken" the
+// [Way] of the call to OneWay and OneWayTaken, for funcs that return an error
+// only; and the tag "-" leaves the field alone. A func may take a context first, and its last result must be an
 // error: a call can always fail. Several results take a method's several, in
 // order; none take whatever comes. Embedded structs are filled as well. A
 // pointer to a func instead of a struct binds a function.
@@ -109,6 +110,7 @@ type binder struct {
 type stubTag struct {
 	method     string
 	idempotent bool
+	way        Way
 }
 
 // fields prepares the fields of the struct v; path leads to it.
@@ -154,8 +156,12 @@ func parseStubTag(f reflect.StructField) (stubTag, error) {
 		case "":
 		case "idempotent":
 			t.idempotent = true
+		case "oneway":
+			t.way = OneWay
+		case "taken":
+			t.way = OneWayTaken
 		default:
-			return t, fmt.Errorf("its tag has the word %q, and the only one known is idempotent", o)
+			return t, fmt.Errorf("its tag has the word %q, and those known are idempotent, oneway and taken", o)
 		}
 	}
 	return t, nil
@@ -206,6 +212,9 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 	if len(s.shapes) == len(s.results) {
 		problems = append(problems, errors.New("its last result must be an error, since a call can fail"))
 	}
+	if tag.way != Wait && len(s.results) != 1 {
+		problems = append(problems, errors.New("a one-way call returns nothing but an error"))
+	}
 	if len(problems) > 0 {
 		return reflect.Value{}, errors.New(reasons(errors.Join(problems...)))
 	}
@@ -237,7 +246,7 @@ func (s *stubFunc) exchange(in, out []reflect.Value) error {
 		in = in[1:]
 	}
 	call := newCall(ctx, s.object, s.tag.method)
-	call.Idempotent = s.tag.idempotent
+	call.Idempotent, call.Way = s.tag.idempotent, s.tag.way
 	vc := valueContext{space: spaceOf(s.h)}
 	var err error
 	if call.Args, err = s.encode(in, &vc); err != nil {

@@ -129,7 +129,7 @@ func TestBindErrorListsEveryField(t *testing.T) {
 		{"Channel", "parameter 1: chan int is a channel, which cannot travel"},
 		{"Late", "parameter 2: context.Context is an interface, and the receiver could not know what is in it; use a concrete type or any"},
 		{"Name", "it is a string and not a func; the tag `rmi:\"-\"` leaves it alone"},
-		{"Tagged", `its tag has the word "idempotnt", and the only one known is idempotent`},
+		{"Tagged", `its tag has the word "idempotnt", and those known are idempotent, oneway and taken`},
 		{"Two", "parameter 1: complex64 is a complex number, which cannot travel; result 1: func() is a function, which cannot travel"},
 		{"hidden", "it is not exported, so it cannot be set"},
 		{"Inner", "it is a struct { X func() error } and not a func; the tag `rmi:\"-\"` leaves it alone"},

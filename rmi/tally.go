@@ -91,6 +91,7 @@ func (s *TallyStats) add(c *Conn) {
 	sum.InFlightOut += n.InFlightOut
 	sum.InFlightIn += n.InFlightIn
 	sum.Refused += n.Refused
+	sum.Dropped += n.Dropped
 	sum.Lanes += n.Lanes
 	sum.LargeSent += n.LargeSent
 	sum.LargeReceived += n.LargeReceived

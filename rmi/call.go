@@ -81,6 +81,9 @@ type Call struct {
 	// builds on.
 	keep     *Promise
 	promises []promiseUse
+	// mend, when not nil, collects what is to be done with the errors within the
+	// reply: those of a batch's calls, which middleware does not see.
+	mend *[]func(error) error
 }
 
 // Way is what the caller of a method waits for.

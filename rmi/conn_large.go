@@ -56,7 +56,7 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 	w := newWriter(stream, largeBuffer, &c.stats, byte(streamCall))
 	p := c.newPending(w)
 	id := c.lastID.Add(1)
-	oneWay := call.Way == OneWay
+	way, oneWay := call.Way, call.Way == OneWay
 	if !oneWay && !c.pending.put(id, p) {
 		stream.Close()
 		<-c.callSlots
@@ -67,7 +67,7 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		c.out.Add(1) // until the peer has it all, which the caller does not wait for
 	}
 	if !c.start(w.run, func() {
-		c.readTaken(id, stream, call.Way, &taken)
+		c.readTaken(id, stream, way, &taken)
 		w.close(errAnswered)
 		stream.Close()
 		<-c.callSlots

@@ -14,9 +14,13 @@ var errNobodyWaits = errors.New("the call was one-way")
 // sendOneWay is Handle for a small call of the way OneWay: it returns when the
 // request is in the lane's buffer.
 func (c *Conn) sendOneWay(ctx context.Context, call *Call, timeout time.Duration) (Reply, error) {
-	l, err := c.outgoing(ctx)
+	var most time.Duration // that ctx does not bound
+	if call.replyOnly {
+		most = timeout
+	}
+	l, err := c.outgoingWithin(ctx, most)
 	if err == nil {
-		err = l.w.lock(ctx)
+		err = l.w.lockWithin(ctx, most)
 	}
 	if err != nil {
 		return Reply{}, c.notSent(ctx, call, err)

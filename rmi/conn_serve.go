@@ -111,7 +111,7 @@ func (c *Conn) serve(s *servedCall) {
 	c.answer(s, reply, err)
 }
 
-// invoke runs the handler. A panic becomes an INTERNAL error.
+// invoke runs the handler: for a batch, once for each of its calls.
 func (c *Conn) invoke(s *servedCall) (reply Reply, failure *Error) {
 	switch {
 	case s.late():
@@ -121,15 +121,24 @@ func (c *Conn) invoke(s *servedCall) (reply Reply, failure *Error) {
 	case c.handler == nil:
 		return Reply{}, refusal(Unimplemented, "call %s: this node serves nothing on this connection", target(&s.call))
 	}
+	if s.call.Args.Type == ContentBatch {
+		reply, err := splitter{HandlerFunc(c.guarded), c.opts.MaxPayload, c.sendTrace}.Handle(s, &s.call)
+		return reply, FromError(err)
+	}
+	reply, err := c.guarded(s, &s.call)
+	return reply, FromError(err)
+}
+
+// guarded has the handler carry out call. A panic becomes an INTERNAL error.
+func (c *Conn) guarded(ctx context.Context, call *Call) (reply Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			trace := string(debug.Stack())
-			c.log.Error("handler panicked", "peer", c.peerName(), "object", string(s.call.Object), "method", s.call.Method, "panic", fmt.Sprint(p), "trace", trace)
-			reply, failure = Reply{}, &Error{Code: Internal, Message: fmt.Sprintf("call %s: the handler panicked", target(&s.call)), Trace: trace}
+			c.log.Error("handler panicked", "peer", c.peerName(), "object", string(call.Object), "method", call.Method, "panic", fmt.Sprint(p), "trace", trace)
+			reply, err = Reply{}, &Error{Code: Internal, Message: fmt.Sprintf("call %s: the handler panicked", target(call)), Trace: trace}
 		}
 	}()
-	reply, err := c.handler.Handle(s, &s.call)
-	return reply, FromError(err)
+	return c.handler.Handle(ctx, call)
 }
 
 // answer sends the outcome of a call to the peer, if it still wants it, and

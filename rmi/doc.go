@@ -142,7 +142,9 @@
 // batch. The payload of a request is the array of its arguments, that of a reply
 // the result. A batch is an array of calls of the object that the head names,
 // each an array of the method, a text, and its arguments, an array; the head's
-// method is empty. They are carried out one after another. The result is an array
+// method is empty. There are at most 1024 calls, without item streams. They are
+// carried out one after another; where the array begins with true, none is after
+// one that failed. The result is an array
 // with one element for each, in order: the array [0, result], or [1, error], where
 // the error is the head of an ERROR frame as a byte string.
 //

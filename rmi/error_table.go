@@ -182,6 +182,8 @@ func (t *Errors) Restore(next Handler) Handler {
 		reply, err := next.Handle(ctx, call)
 		if err != nil {
 			err = t.restore(err)
+		} else if call.mend != nil {
+			*call.mend = append(*call.mend, t.restore)
 		}
 		return reply, err
 	})

@@ -101,6 +101,9 @@ func (o *Objects) Handle(ctx context.Context, call *Call) (Reply, error) {
 
 // carryOut is Handle for a call that is waited for here.
 func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err error) {
+	if call.Args.Type == ContentBatch {
+		return splitter{HandlerFunc(o.carryOut), DefaultMaxPayload, true}.Handle(ctx, call)
+	}
 	p, err := o.find(call)
 	if err != nil {
 		return Reply{}, err

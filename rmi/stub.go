@@ -59,7 +59,8 @@ func (e *BindError) Error() string {
 // [Way] of the call to OneWay and OneWayTaken, for funcs that return an error
 // only; and the tag "-" leaves the field alone. A func may take a context first, and its last result must be an
 // error: a call can always fail. Several results take a method's several, in
-// order; none take whatever comes. Embedded structs are filled as well. A
+// order; none take whatever comes. A func whose only result is a *[Future] begins
+// the call and returns at once. Embedded structs are filled as well. A
 // pointer to a func instead of a struct binds a function.
 //
 // Nothing is sent: whether the object has those methods shows when they are
@@ -176,6 +177,7 @@ type stubFunc struct {
 	params     []*rootShape
 	results    []reflect.Type // the error included
 	shapes     []*rootShape   // of the results without the error
+	future     reflect.Type   // what the *Future that it returns points to; nil for none
 }
 
 // bind makes a func of type t that calls the method.
@@ -197,7 +199,16 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 		}
 		s.params = append(s.params, shape)
 	}
+	if f := futureType(t); f != nil {
+		s.future = t.Out(0).Elem()
+		if _, err := shapeOf(f.resultType(), inward); err != nil {
+			problems = append(problems, fmt.Errorf("result 1: %w", err))
+		}
+	}
 	for i := range t.NumOut() {
+		if s.future != nil {
+			break
+		}
 		out := t.Out(i)
 		s.results = append(s.results, out)
 		if out == errorType && i == t.NumOut()-1 {
@@ -209,7 +220,7 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 		}
 		s.shapes = append(s.shapes, shape)
 	}
-	if len(s.shapes) == len(s.results) {
+	if len(s.shapes) == len(s.results) && s.future == nil {
 		problems = append(problems, errors.New("its last result must be an error, since a call can fail"))
 	}
 	if tag.way != Wait && len(s.results) != 1 {
@@ -221,8 +232,25 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 	return reflect.MakeFunc(t, s.call), nil
 }
 
+// futureType returns the future that a func of type t returns; nil when it
+// returns something else.
+func futureType(t reflect.Type) anyFuture {
+	if t.NumOut() != 1 || t.Out(0).Kind() != reflect.Pointer {
+		return nil
+	}
+	f, _ := reflect.New(t.Out(0).Elem()).Interface().(anyFuture)
+	return f
+}
+
 // call carries out one call of the func.
 func (s *stubFunc) call(in []reflect.Value) []reflect.Value {
+	if s.future != nil {
+		v := reflect.New(s.future)
+		f, _ := v.Interface().(anyFuture)
+		ctx, call, err := s.prepare(in, &valueContext{space: spaceOf(s.h)})
+		f.begin(ctx, s.h, call, err)
+		return []reflect.Value{v}
+	}
 	out := make([]reflect.Value, len(s.results))
 	for i, t := range s.results {
 		out[i] = reflect.New(t).Elem()
@@ -238,19 +266,10 @@ func (s *stubFunc) call(in []reflect.Value) []reflect.Value {
 
 // exchange sends the arguments in and decodes the result into out.
 func (s *stubFunc) exchange(in, out []reflect.Value) error {
-	ctx := context.Background()
-	if s.hasContext {
-		if c, _ := in[0].Interface().(context.Context); c != nil {
-			ctx = c
-		}
-		in = in[1:]
-	}
-	call := newCall(ctx, s.object, s.tag.method)
-	call.Idempotent, call.Way = s.tag.idempotent, s.tag.way
 	vc := valueContext{space: spaceOf(s.h)}
-	var err error
-	if call.Args, err = s.encode(in, &vc); err != nil {
-		return &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
+	ctx, call, err := s.prepare(in, &vc)
+	if err != nil {
+		return err
 	}
 	reply, err := sendCall(ctx, s.h, call)
 	if err != nil || len(s.shapes) == 0 {
@@ -260,6 +279,24 @@ func (s *stubFunc) exchange(in, out []reflect.Value) error {
 		return badReply(s.object, s.tag.method, err)
 	}
 	return nil
+}
+
+// prepare returns the call with the arguments in, and its context.
+func (s *stubFunc) prepare(in []reflect.Value, vc *valueContext) (context.Context, *Call, error) {
+	ctx := context.Background()
+	if s.hasContext {
+		if c, _ := in[0].Interface().(context.Context); c != nil {
+			ctx = c
+		}
+		in = in[1:]
+	}
+	call := newCall(ctx, s.object, s.tag.method)
+	call.Idempotent, call.Way = s.tag.idempotent, s.tag.way
+	var err error
+	if call.Args, err = s.encode(in, vc); err != nil {
+		return ctx, nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
+	}
+	return ctx, call, nil
 }
 
 // decode decodes a result into out.

@@ -84,6 +84,8 @@ type Call struct {
 	// mend, when not nil, collects what is to be done with the errors within the
 	// reply: those of a batch's calls, which middleware does not see.
 	mend *[]func(error) error
+	// replyMetadata, when not nil, gets the metadata of the reply.
+	replyMetadata *Metadata
 }
 
 // Way is what the caller of a method waits for.

@@ -95,12 +95,16 @@ func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, meth
 
 // newCall returns a call without arguments that carries what ctx says.
 func newCall(ctx context.Context, object naming.Name, method string) *Call {
-	return &Call{Object: object, Method: method, Metadata: outgoing(ctx), Trail: trailFrom(ctx)}
+	said := outgoingOf(ctx)
+	return &Call{Object: object, Method: method, Metadata: said.metadata, Trail: trailFrom(ctx), replyMetadata: said.reply}
 }
 
 // sendCall has h carry out call and returns the result as it came.
 func sendCall(ctx context.Context, h Handler, call *Call) (Payload, error) {
 	reply, err := h.Handle(ctx, call)
+	if call.replyMetadata != nil {
+		*call.replyMetadata = reply.Metadata
+	}
 	if err == nil {
 		return reply.Result, nil
 	}
@@ -118,22 +122,44 @@ func badReply(object naming.Name, method string, err error) *Error {
 		Message: fmt.Sprintf("result of %s: %v", called(&Call{Object: object, Method: method}), err)}
 }
 
-// metadataKey is the key of outgoing metadata in a context.
-type metadataKey struct{}
+// outgoingKey is what a context answers to with an outgoing.
+type outgoingKey struct{}
+
+// outgoing is what a context says of the calls that are made with it.
+type outgoing struct {
+	metadata Metadata
+	// reply, when not nil, gets the metadata of each reply.
+	reply *Metadata
+}
+
+// outgoingOf returns what ctx says.
+func outgoingOf(ctx context.Context) outgoing {
+	o, _ := ctx.Value(outgoingKey{}).(*outgoing)
+	if o == nil {
+		return outgoing{}
+	}
+	return *o
+}
 
 // WithMetadata returns a context whose calls carry md in addition to what ctx's
 // would; md wins. Keys are lower case. The metadata of a call that is being
 // served ([CallFrom]) does not go along with the calls that it makes, unless
 // it is put here. md is copied.
 func WithMetadata(ctx context.Context, md Metadata) context.Context {
-	all := make(Metadata, len(md))
-	maps.Copy(all, outgoing(ctx))
+	said := outgoingOf(ctx)
+	all := make(Metadata, len(said.metadata)+len(md))
+	maps.Copy(all, said.metadata)
 	maps.Copy(all, md)
-	return context.WithValue(ctx, metadataKey{}, all)
+	said.metadata = all
+	return context.WithValue(ctx, outgoingKey{}, &said)
 }
 
-// outgoing returns what WithMetadata put into ctx.
-func outgoing(ctx context.Context) Metadata {
-	md, _ := ctx.Value(metadataKey{}).(Metadata)
-	return md
+// WithReplyMetadata returns a context with which [Invoke] and its like, and the
+// stubs of [Bind], set *into to the metadata that came back with the reply
+// ([SetReplyMetadata]), before they return: nil when none came, or the call
+// failed. Calls that run at the same time each need a context of their own.
+func WithReplyMetadata(ctx context.Context, into *Metadata) context.Context {
+	said := outgoingOf(ctx)
+	said.reply = into
+	return context.WithValue(ctx, outgoingKey{}, &said)
 }

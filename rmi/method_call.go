@@ -6,7 +6,8 @@ import (
 	"reflect"
 )
 
-// call carries out one call of p. Its errors are ready for the caller.
+// call carries out one call of p. ctx is the method's. Its errors are ready for
+// the caller.
 func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failures, vc *valueContext) (result []byte, err error) {
 	if p.direct != nil && codec == nil {
 		n, args, err := argsHead(call.Args.Data)
@@ -15,9 +16,6 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 		}
 		if n != len(p.params) {
 			return nil, p.badArgs(&ArgumentCountError{Got: n})
-		}
-		if p.hasContext {
-			ctx = withCall(ctx, call, p, vc.space)
 		}
 		return p.direct(ctx, args, fails)
 	}
@@ -35,7 +33,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 	}
 	vc.streams = nil // from here on those of the result
 	if s.ctx != nil {
-		*s.ctx = withCall(ctx, call, p, vc.space)
+		*s.ctx = ctx
 	}
 	var out []reflect.Value
 	if p.variadic {

@@ -154,12 +154,17 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 		return reply, nil
 	}
 	vc := valueContext{space: o.space, streams: call.Args.streams}
+	var method *callContext
+	if p.hasContext {
+		method = withCall(ctx, call, p, o.space)
+		ctx = method
+	}
 	result, err := p.call(ctx, call, codec, &o.fails, &vc)
 	if err != nil {
 		return Reply{}, o.guard.untraced(call, err)
 	}
 	failed = false
-	reply = Reply{Result: vc.payload(result)}
+	reply = Reply{Result: vc.payload(result), Metadata: method.settle()}
 	reply.Result.Type = call.Args.Type
 	return reply, nil
 }

@@ -55,9 +55,11 @@ func (o *Objects) ExportHandler(info InterfaceInfo, h Handler) error {
 
 // forward has p's handler carry out the call.
 func (p *plan) forward(ctx context.Context, call *Call, space *Space) (Reply, error) {
-	reply, err := p.handler.Handle(withCall(ctx, call, p, space), call)
+	method := withCall(ctx, call, p, space)
+	reply, err := p.handler.Handle(method, call)
 	if err != nil {
 		return Reply{}, FromError(err)
 	}
+	reply.addMetadata(method.settle())
 	return reply, nil
 }

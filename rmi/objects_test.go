@@ -265,7 +265,7 @@ func TestMethodsLearnOfTheirCall(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	info.Metadata["a"] = "changed"
-	if outgoing(ctx)["a"] != "1" {
+	if outgoingOf(ctx).metadata["a"] != "1" {
 		t.Error("the method's metadata are the caller's")
 	}
 	call := &Call{Object: "who", Peer: Peer{Node: "n1", Protocol: "mesh"}}

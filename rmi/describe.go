@@ -24,6 +24,9 @@ type InterfaceInfo struct {
 	// hexadecimal: equal digests mean equal interfaces. Names of parameters,
 	// docs and Go types do not enter it.
 	Digest string `json:"digest"`
+	// Scope says how many instances of the object there are; empty for one that
+	// was exported itself.
+	Scope Scope `json:"scope,omitempty"`
 	// Methods are sorted by name. A function has one, whose name is empty.
 	Methods []MethodInfo `json:"methods"`
 }

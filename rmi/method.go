@@ -38,6 +38,10 @@ type plan struct {
 	// reflection. It gets the arguments after their head.
 	direct directCall
 	slots  sync.Pool // of *argSlots
+	// instances, when not nil, has the object that a call is for, and bind makes of
+	// that the function to call; fn then only says what type it has.
+	instances *instanced
+	bind      func(reflect.Value) reflect.Value
 	// handler, when not nil, carries out the calls, and fn is not used.
 	handler Handler
 
@@ -100,6 +104,17 @@ func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error)
 	p.info.Go, p.info.Variadic, p.info.Fails = goName, p.variadic, p.fails
 	p.slots.New = func() any { return p.newSlots() }
 	p.direct = directFor(p)
+	return p, nil
+}
+
+// newInstancePlan makes a plan of a function of type t that bind makes of each
+// instance.
+func newInstancePlan(object naming.Name, goName string, t reflect.Type, in *instanced, bind func(reflect.Value) reflect.Value) (*plan, error) {
+	p, err := newPlan(object, goName, reflect.Zero(t))
+	if err != nil {
+		return nil, err
+	}
+	p.direct, p.instances, p.bind = nil, in, bind
 	return p, nil
 }
 

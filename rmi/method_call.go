@@ -32,14 +32,25 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 		return nil, p.badArgs(err)
 	}
 	vc.streams = nil // from here on those of the result
+	fn := p.fn
+	if p.instances != nil {
+		use, err := p.instances.acquire(ctx, call, fails)
+		if err != nil {
+			s.clear()
+			p.slots.Put(s)
+			return nil, err
+		}
+		defer use.release()
+		ctx, fn = use.ctx, p.bind(use.value)
+	}
 	if s.ctx != nil {
 		*s.ctx = ctx
 	}
 	var out []reflect.Value
 	if p.variadic {
-		out = p.fn.CallSlice(s.in)
+		out = fn.CallSlice(s.in)
 	} else {
-		out = p.fn.Call(s.in)
+		out = fn.Call(s.in)
 	}
 	s.clear()
 	p.slots.Put(s)

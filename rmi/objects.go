@@ -23,6 +23,10 @@ type ObjectsOptions struct {
 	// Space is what the process shares with others beyond single calls. Without
 	// it methods can neither take nor return objects.
 	Space *Space
+	// MaxInstances bounds the instances that factories have made and that are not
+	// closed yet. A call that needs one more is refused with RESOURCE_EXHAUSTED.
+	// Default 65 536.
+	MaxInstances int
 	// Logger gets each panic of a method with its stack. Nil discards them.
 	Logger *slog.Logger
 	// Operator says whether a peer may see the traces of errors; see
@@ -42,6 +46,7 @@ type Objects struct {
 	space  *Space       // may be nil
 	oneWay atomic.Int64 // one-way calls of this process that run
 	codecs map[ContentType]Codec
+	made   *instances
 	// table is replaced as a whole, by the holder of mu.
 	table atomic.Pointer[map[naming.Name]*object]
 	mu    sync.Mutex
@@ -57,6 +62,8 @@ type object struct {
 	methods map[string]*plan
 	// plans holds each plan once, in the order of info.Methods.
 	plans []*plan
+	// instances, when not nil, are what a factory makes of it.
+	instances *instanced
 }
 
 // NewObjects returns an empty table.
@@ -76,6 +83,7 @@ func NewObjects(opts ObjectsOptions) *Objects {
 	for _, c := range opts.Codecs {
 		o.codecs[c.ContentType()] = c
 	}
+	o.made = newInstances(opts.MaxInstances, o.guard.log)
 	o.table.Store(&map[naming.Name]*object{})
 	return o
 }
@@ -218,13 +226,24 @@ func (obj *object) noMethod(method string) *Error {
 }
 
 // Remove takes back what is exported as name, and reports whether there was
-// something. Calls that have begun go on.
+// something. Calls that have begun go on. The instances of a [Factory] end after
+// them; Remove does not wait for that.
 func (o *Objects) Remove(name naming.Name) bool {
+	removed := o.take(name)
+	if removed != nil && removed.instances != nil {
+		o.made.remove(removed.instances)
+	}
+	return removed != nil
+}
+
+// take takes what is exported as name out of the table; nil when there is
+// nothing.
+func (o *Objects) take(name naming.Name) *object {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old := *o.table.Load()
 	if _, ok := old[name]; !ok {
-		return false
+		return nil
 	}
 	table := make(map[naming.Name]*object, len(old))
 	for n, obj := range old {
@@ -233,8 +252,15 @@ func (o *Objects) Remove(name naming.Name) bool {
 		}
 	}
 	o.table.Store(&table)
-	return true
+	return old[name]
 }
+
+// Shutdown ends the instances that factories have made: it ends the contexts of
+// the calls to them, waits until these have returned, closes them, and returns
+// when the last is closed; or, with ctx's error, when ctx ends first. From then on
+// a call that needs an instance is refused with UNAVAILABLE. Other objects know
+// nothing of it. It may be called twice.
+func (o *Objects) Shutdown(ctx context.Context) error { return o.made.shutdown(ctx) }
 
 // add puts obj into the table, unless its name is taken.
 func (o *Objects) add(obj *object) error {

@@ -67,7 +67,8 @@ func (e *ExportError) Error() string {
 func (e *ExportError) Unwrap() error { return e.cause }
 
 // Export makes the exported methods of v callable under name: those that its
-// pointer has, too, when v is one. A method may take a context first, which
+// pointer has, too, when v is one. A v that is a [Factory] is not the object, but
+// makes its instances. A method may take a context first, which
 // ends when its caller gives up or the deadline passes, and tells of the call
 // ([CallFrom]); then values, the last of them variadic or not; and may return
 // values, and an error last.
@@ -93,7 +94,10 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 		return &ExportError{Name: name, Type: typeName(v), Reason: err.Error(), cause: err}
 	}
 	rv := reflect.ValueOf(v)
+	factory, many := v.(Factory)
 	switch {
+	case many && factory.check() != nil:
+		return fail(factory.check().Error())
 	case !rv.IsValid():
 		return fail("the value is nil")
 	case rv.Kind() == reflect.Func && rv.NumMethod() == 0:
@@ -101,7 +105,12 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 	case rv.Kind() == reflect.Pointer && rv.IsNil():
 		return fail("the pointer is nil")
 	}
-	x := exporter{name: name, v: rv, docs: docsFor(v, opts)}
+	x := exporter{name: name, t: rv.Type(), v: rv}
+	if many {
+		x.t, v = factory.t, factory.sample()
+		x.instances = &instanced{all: o.made, factory: factory, object: name}
+	}
+	x.docs = docsFor(v, opts)
 	if err := x.choose(opts.Methods); err != nil {
 		return fail(err.Error())
 	}
@@ -112,9 +121,11 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 		x.problem(unknown, "docs are given for it, and there is no such method")
 	}
 	if len(x.problems) > 0 {
-		return &ExportError{Name: name, Type: typeName(v), Methods: x.problems}
+		return &ExportError{Name: name, Type: goName(x.t), Methods: x.problems}
 	}
-	return o.add(newObject(name, naming.KindObject, typeName(v), x.docs, x.plans))
+	obj := newObject(name, naming.KindObject, goName(x.t), x.docs, x.plans)
+	obj.info.Scope, obj.instances = factory.scope, x.instances
+	return o.add(obj)
 }
 
 // ExportFunc makes the function fn callable under name. What it may take and
@@ -171,8 +182,12 @@ func newObject(name naming.Name, kind naming.Kind, goType string, docs Docs, pla
 // exporter gathers the plans of an object's methods, and what is wrong with
 // them.
 type exporter struct {
-	name     naming.Name
-	v        reflect.Value
+	name naming.Name
+	t    reflect.Type
+	// v is the object; where there are instances, each is one, and v is not used.
+	v         reflect.Value
+	instances *instanced
+
 	docs     Docs
 	chosen   []reflect.Method
 	plans    []*plan
@@ -185,12 +200,12 @@ func (x *exporter) problem(method, reason string) {
 
 // has reports whether the object has the method, exported or not: its own docs
 // may tell of more than is chosen.
-func (x *exporter) has(method string) bool { return hasMethod(x.v.Type(), method) }
+func (x *exporter) has(method string) bool { return hasMethod(x.t, method) }
 
 // choose fills x.chosen: the methods that list names, or all. Its error
 // concerns the whole.
 func (x *exporter) choose(list []string) error {
-	t := x.v.Type()
+	t := x.t
 	var names []string
 	for i := range t.NumMethod() {
 		names = append(names, t.Method(i).Name)
@@ -238,11 +253,11 @@ func (x *exporter) method(m reflect.Method) {
 		x.problem(m.Name, fmt.Sprintf("names that begin with %q are reserved", reservedPrefix))
 		return
 	}
-	if from := lockFrom(x.v.Type(), m.Name); from != "" {
+	if from := lockFrom(x.t, m.Name); from != "" {
 		x.problem(m.Name, fmt.Sprintf("it comes from the embedded %s, which callers could then lock; give that field a name, or list the methods to export", from))
 		return
 	}
-	p, err := newPlan(x.name, m.Name, x.v.Method(m.Index))
+	p, err := x.plan(m)
 	if err != nil {
 		x.problem(m.Name, reasons(err))
 		return
@@ -254,6 +269,18 @@ func (x *exporter) method(m reflect.Method) {
 	}
 	p.idempotent = slices.ContainsFunc(x.docs.Idempotent, func(n string) bool { return SnakeCase(n) == wire })
 	x.plans = append(x.plans, p)
+}
+
+// plan makes the plan of m, without its names.
+func (x *exporter) plan(m reflect.Method) (*plan, error) {
+	if x.instances == nil {
+		return newPlan(x.name, m.Name, x.v.Method(m.Index))
+	}
+	bind := func(v reflect.Value) reflect.Value { return v.Method(m.Index) }
+	if x.t.Kind() == reflect.Interface {
+		bind = func(v reflect.Value) reflect.Value { return v.MethodByName(m.Name) }
+	}
+	return newInstancePlan(x.name, m.Name, x.instances.factory.methodType(m), x.instances, bind)
 }
 
 // ownersMethod reports whether a method of t is its owner's, not its callers'.

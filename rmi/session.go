@@ -101,14 +101,21 @@ func (s *Session) SetValue(key, value any) error {
 // AtEnd has f called on a goroutine of its own when the session has ended, the
 // last f first; at once when it has ended already.
 func (s *Session) AtEnd(f func()) {
-	s.mu.Lock()
-	if !s.ended {
-		s.atEnd = append(s.atEnd, f)
-		s.mu.Unlock()
-		return
+	if !s.onEnd(f) {
+		go f()
 	}
-	s.mu.Unlock()
-	go f()
+}
+
+// onEnd has f called when the session has ended, and reports whether it could:
+// not when the session has ended already.
+func (s *Session) onEnd(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.atEnd = append(s.atEnd, f)
+	return true
 }
 
 // connected adds a connection, and reports whether it could: not when the
@@ -177,6 +184,7 @@ func (s *Session) end(cause error) {
 	atEnd := s.atEnd
 	s.atEnd, s.values = nil, nil
 	s.mu.Unlock()
+	defer s.space.loops.Done()
 	s.space.forget(s)
 	s.cancel(cause)
 	if len(atEnd) > 0 {

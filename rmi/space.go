@@ -56,7 +56,7 @@ type Space struct {
 	// ctx ends with the Space.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// loops are the goroutines that Close waits for.
+	// loops are the goroutines that Close waits for, and the sessions.
 	loops sync.WaitGroup
 
 	mu       sync.Mutex
@@ -141,6 +141,7 @@ func (s *Space) join(c *Conn) *Session {
 		if sess == nil {
 			sess = newSession(s, peer)
 			s.sessions[peer] = sess
+			s.loops.Add(1) // until it has ended
 		}
 		s.mu.Unlock()
 		if sess.connected(c) {

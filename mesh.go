@@ -293,6 +293,9 @@ func (m *Mesh) shutdown(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("close connections: %w", err))
 	}
 	m.space.Close()
+	if err := m.objects.Shutdown(ctx); err != nil {
+		errs = append(errs, err)
+	}
 	if len(errs) > 0 {
 		return fmt.Errorf("leave the mesh: %w", errors.Join(errs...))
 	}

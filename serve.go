@@ -108,8 +108,9 @@ func (s *serving) shutdown(ctx context.Context) error {
 }
 
 // Register serves v under name: an object whose exported methods others may
-// call, by RMI and by every other protocol. It returns once others can find it,
-// and this process too.
+// call, by RMI and by every other protocol; or an rmi.Factory that makes one for
+// each session, each call, or on demand. It returns once others can find it, and
+// this process too.
 // Errors name every method that cannot be called from afar
 // (rmi.ExportError), or the owner of an exclusive name (naming.TakenError); a
 // name server that cannot be reached is a naming.ErrUnavailable, and then

@@ -198,7 +198,7 @@ func (c *Conn) run() {
 	}
 	for _, s := range c.serving.close() {
 		if !s.outlives(cause) {
-			s.end(cause)
+			c.lose(s, cause)
 		}
 	}
 	c.loops.Wait()
@@ -276,7 +276,7 @@ func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
 		return c.answered(h, body)
 	case frameCancel:
 		if s, ok := c.serving.get(h.id); ok {
-			s.end(errCallerGaveUp)
+			c.giveUp(s)
 		}
 	case frameTaken:
 		if p, ok := c.pending.take(h.id); ok {

@@ -98,8 +98,16 @@ func (c *Conn) release(s *servedCall) {
 	c.callAnswered()
 }
 
-// serve runs a call and answers it. It is what workers do.
+// serve runs a call and answers it. It is what workers do. A copy of a call that
+// was sent before is not run: it is answered alike, when that has ended.
 func (c *Conn) serve(s *servedCall) {
+	if s.call.token.seq != 0 && !c.recorded(s) {
+		return
+	}
+	if o := s.settled; o != nil {
+		c.answer(s, o.reply, o.failure)
+		return
+	}
 	returned := false
 	defer func() {
 		if !returned { // the handler has called runtime.Goexit
@@ -109,6 +117,49 @@ func (c *Conn) serve(s *servedCall) {
 	reply, err := c.invoke(s)
 	returned = true
 	c.answer(s, reply, err)
+}
+
+// recorded enters a numbered call in the session's records, and reports whether
+// the worker has something to do for it.
+func (c *Conn) recorded(s *servedCall) bool {
+	token := s.call.token
+	s.call.token = callToken{} // a handler may pass the call on
+	if c.shared == nil || s.call.Way != Wait {
+		return true
+	}
+	if o := c.opts.Space.objects.Load(); o != nil && o.Idempotent(s.call.Object, s.call.Method) {
+		c.shared.records.pass(token)
+		return true
+	}
+	run, o := c.shared.records.begin(s, token)
+	if run {
+		s.numbered = true
+		return true
+	}
+	if o == nil {
+		return false // who carries out the call it is a copy of has it answered
+	}
+	s.settled = o
+	return true
+}
+
+// lose ends a call that cannot be answered any more, because of cause, unless it
+// goes on for a copy of it.
+func (c *Conn) lose(s *servedCall, cause error) {
+	if c.shared == nil || !c.shared.records.orphan(s, orphanGrace) {
+		s.end(cause)
+	}
+}
+
+// giveUp ends a call whose caller wants no answer any more.
+func (c *Conn) giveUp(s *servedCall) {
+	s.end(errCallerGaveUp)
+	if c.shared == nil {
+		return
+	}
+	if running := c.shared.records.runner(s); running != nil && running != s {
+		running.end(errCallerGaveUp)
+	}
 }
 
 // invoke runs the handler: for a batch, once for each of its calls.
@@ -144,6 +195,12 @@ func (c *Conn) guarded(ctx context.Context, call *Call) (reply Reply, err error)
 // answer sends the outcome of a call to the peer, if it still wants it, and
 // gives back what the call holds.
 func (c *Conn) answer(s *servedCall, reply Reply, failure *Error) {
+	if s.numbered {
+		if failure == nil {
+			failure = c.checkReply(s, &reply)
+		}
+		c.shared.records.end(s, &reply, failure)
+	}
 	wanted := s.finish()
 	if s.call.Way != Wait {
 		reply.Result.drop(errNobodyWaits)

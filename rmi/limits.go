@@ -34,6 +34,34 @@ const (
 	// end of the chain: usually two objects that call each other without end.
 	MaxChain = 64
 
+	// MaxRecords, MaxRecordedBytes and MaxRecordedAnswer bound what is recorded of
+	// the calls of one peer, so that those which are sent again are not carried out
+	// twice: how many there are, running ones included; the bytes of all answers;
+	// and those of one. Beyond them the oldest answers are given up, and a larger
+	// one is not kept: a copy of such a call fails with FAILED_PRECONDITION,
+	// possibly executed. One more call than MaxRecords that runs is refused with
+	// RESOURCE_EXHAUSTED, not executed.
+	MaxRecords        = 4096
+	MaxRecordedBytes  = 4 << 20
+	MaxRecordedAnswer = 64 << 10
+
+	// maxRecordCopies bounds the copies of a running call that wait for its end;
+	// one more takes the place of the first, which fails as above.
+	maxRecordCopies = 4
+	// maxMissingRanges bounds what is known of numbers that did not come in order.
+	// Beyond it the lowest ones count as having come, and fail as above.
+	maxMissingRanges = 1024
+	// maxFreeRecords bounds the unused records that a session keeps, and
+	// maxFreeAnswer the memory for an answer in each.
+	maxFreeRecords = 256
+	maxFreeAnswer  = 512
+	// maxPastPeers bounds the peers of which it is remembered, after the end of
+	// their session, which numbers they have used; the oldest is forgotten.
+	maxPastPeers = 4096
+	// orphanGrace is how long a numbered call runs on when the connection of its
+	// caller has broken and the caller does not send it again.
+	orphanGrace = 10 * time.Second
+
 	// maxPromiseUses bounds the results of other calls that one call builds on.
 	maxPromiseUses = 16
 	// maxChainText bounds the text, in bytes, that tells of a chain's newest

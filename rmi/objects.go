@@ -85,6 +85,9 @@ func NewObjects(opts ObjectsOptions) *Objects {
 	}
 	o.made = newInstances(opts.MaxInstances, o.guard.log)
 	o.table.Store(&map[naming.Name]*object{})
+	if o.space != nil {
+		o.space.objects.Store(o)
+	}
 	return o
 }
 

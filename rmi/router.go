@@ -48,16 +48,37 @@ type RouterOptions struct {
 	// Timeout bounds a call whose context has no deadline. Zero means
 	// DefaultTimeout; there is no way to wait without end.
 	Timeout time.Duration
+	// Reconnect is how long a call whose connection broke while it was under way
+	// waits, each time, for a new one to the same start of the same node. Zero
+	// means DefaultReconnect.
+	Reconnect time.Duration
 	// Attempts is how many instances a call may be sent to before it fails, as
 	// long as none executed it. Zero means DefaultAttempts.
 	Attempts int
 }
 
 // Router is the Handler that calls by name: it resolves the object, picks an
-// instance, and sends the call over the connection to its node. A call that
-// was certainly not executed (the node could not be reached, is leaving, or
-// refused it for load) is sent to another instance. It is safe for concurrent
-// use.
+// instance, and sends the call over the connection to its node. It is safe for
+// concurrent use.
+//
+// What is repeated, and when:
+//
+//   - A call that was certainly not executed (the node could not be reached, is
+//     leaving, or refused it for load) is sent to another instance.
+//   - A call whose connection broke while it was under way is sent again to the
+//     same start of the same node, which recognises it by its number, carries it
+//     out once, and answers each copy alike. That needs a [Session] between the
+//     two, and is not done for one-way calls, those whose arguments bring item
+//     streams, and those that are part of a chain of promises.
+//   - A call with [Call.Idempotent] set has no number. It is sent to another
+//     instance, or, when there is none, again to the same.
+//
+// A call fails with UNAVAILABLE, possibly executed, by an error that says "may
+// have been executed", when its node has started anew meanwhile, or could not be
+// reached again within [RouterOptions].Reconnect of the break; and with
+// DEADLINE_EXCEEDED, just so, when its time was up before. It fails with
+// FAILED_PRECONDITION, possibly executed, when the node has it executed and had
+// to give up the answer; see [MaxRecords].
 type Router struct {
 	resolver naming.Resolver
 	dialer   Dialer
@@ -77,6 +98,7 @@ func NewRouter(resolver naming.Resolver, dialer Dialer, opts RouterOptions) *Rou
 	if opts.Timeout <= 0 {
 		opts.Timeout = DefaultTimeout
 	}
+	setDefault(&opts.Reconnect, DefaultReconnect)
 	if opts.Attempts <= 0 {
 		opts.Attempts = DefaultAttempts
 	}
@@ -183,6 +205,9 @@ func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err err
 		}
 		e := r.group(entry).pick(call.Pin, tried, time.Now())
 		if e == nil {
+			if call.Idempotent && inDoubt(err) && len(tried) == 1 {
+				return r.resend(ctx, first, call, nil, until, err)
+			}
 			break
 		}
 		reply, err := r.send(ctx, e, call, until)
@@ -221,7 +246,14 @@ func (r *Router) send(ctx context.Context, e *endpoint, call *Call, until time.T
 		call.Sent(e.inst)
 	}
 	e.inFlight.Add(1)
+	n := conn.number(call)
 	reply, err := conn.Handle(ctx, call)
+	if n != nil {
+		if inDoubt(err) {
+			reply, err = r.resend(ctx, e, call, conn.shared, until, err)
+		}
+		conn.unnumber(call, n)
+	}
 	e.inFlight.Add(-1)
 	if err == nil {
 		if e.downUntil.Load() != 0 {
@@ -233,6 +265,17 @@ func (r *Router) send(ctx context.Context, e *endpoint, call *Call, until time.T
 		e.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
 	}
 	return reply, err
+}
+
+// resend goes on after the connection to e broke while call was under way. Calls
+// that have not been sent go elsewhere meanwhile.
+func (r *Router) resend(ctx context.Context, e *endpoint, call *Call, session *Session, until time.Time, broke error) (Reply, error) {
+	e.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
+	again := resend{
+		call: call, session: session, patience: r.opts.Reconnect, until: until,
+		get: func(ctx context.Context) (*Conn, error) { return r.dialer.Get(ctx, e.addr) },
+	}
+	return again.run(ctx, broke)
 }
 
 // group returns the endpoints of entry, made at the first call after a change.

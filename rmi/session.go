@@ -28,6 +28,11 @@ type Session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	// numbers are those of this process's calls to the peer, records of the
+	// peer's calls to it.
+	numbers numbers
+	records records
+
 	mu sync.Mutex
 	// What follows is guarded by mu.
 	conns map[*Conn]struct{}
@@ -185,7 +190,8 @@ func (s *Session) end(cause error) {
 	s.atEnd, s.values = nil, nil
 	s.mu.Unlock()
 	defer s.space.loops.Done()
-	s.space.forget(s)
+	last, seen := s.numbers.close(), s.records.close(cause)
+	s.space.forget(s, last, seen)
 	s.cancel(cause)
 	if len(atEnd) > 0 {
 		s.space.goEnd(func() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"farcall.dev/naming"
@@ -59,8 +60,12 @@ type Space struct {
 	// loops are the goroutines that Close waits for, and the sessions.
 	loops sync.WaitGroup
 
+	// objects tell which methods are idempotent; nil until there are any.
+	objects atomic.Pointer[Objects]
+
 	mu       sync.Mutex
 	sessions map[peerID]*Session // guarded by mu
+	numbers  pastNumbers         // guarded by mu
 	closed   bool                // guarded by mu
 }
 
@@ -140,6 +145,7 @@ func (s *Space) join(c *Conn) *Session {
 		sess := s.sessions[peer]
 		if sess == nil {
 			sess = newSession(s, peer)
+			s.numbers.resume(sess)
 			s.sessions[peer] = sess
 			s.loops.Add(1) // until it has ended
 		}
@@ -150,10 +156,12 @@ func (s *Space) join(c *Conn) *Session {
 	}
 }
 
-// forget takes an ended session out of the table.
-func (s *Space) forget(sess *Session) {
+// forget takes an ended session out of the table. last is the highest number
+// that this process gave a call in it, seen the highest that the peer did.
+func (s *Space) forget(sess *Session, last, seen uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.numbers.past(sess.peer, last, seen)
 	if s.sessions[sess.peer] == sess {
 		delete(s.sessions, sess.peer)
 	}

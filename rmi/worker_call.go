@@ -30,6 +30,16 @@ type servedCall struct {
 	// a method's context.
 	chain atomic.Pointer[chain]
 
+	// numbered says that it is recorded; only its worker uses that.
+	numbered bool
+	// record is that of the call, and lost says that its connection has broken.
+	// Both are guarded by the mu of the session's records.
+	lost   bool
+	record *record
+	// settled, when not nil, is the answer, and the call is not carried out. It is
+	// set before a worker gets the call.
+	settled *answer
+
 	mu       sync.Mutex
 	std      context.Context         // guarded by mu; nil until somebody needs it
 	cancel   context.CancelCauseFunc // guarded by mu; ends std

@@ -32,7 +32,7 @@ type Mesh struct {
 	reg     naming.Registry
 	cache   *naming.Cache
 	pool    *transport.Pool[*rmi.Conn]
-	handler rmi.Handler // calls by name, through CallWith
+	handler rmi.Handler // calls by name, through CallWith; a way
 	objects *rmi.Objects
 	served  rmi.Handler // objects, through ServeWith
 	serving *serving    // nil for a process that only calls
@@ -86,7 +86,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 	}
 	m.cache = naming.NewCache(m.reg, naming.CacheOptions{Alive: m.alive, Logger: m.log})
 	var route rmi.Handler = rmi.NewRouter(m.cache, m.pool, rmi.RouterOptions{Zone: opts.Zone, Timeout: opts.Timeout})
-	m.handler = m.space.Caller(rmi.Chain(opts.Errors.Restore(route), opts.CallWith...))
+	m.handler = way{rmi.Chain(opts.Errors.Restore(route), opts.CallWith...), m}
 	err = m.cache.Ready(ctx)
 	if err == nil {
 		err = m.listen(ctx)

@@ -183,8 +183,10 @@ func newObject(name naming.Name, kind naming.Kind, goType string, docs Docs, pla
 // them.
 type exporter struct {
 	name naming.Name
-	t    reflect.Type
-	// v is the object; where there are instances, each is one, and v is not used.
+	// t is the object's type, or an interface.
+	t reflect.Type
+	// v is the object. It is not valid where t alone is looked at; where there are
+	// instances, each is one, and v is not used.
 	v         reflect.Value
 	instances *instanced
 
@@ -212,7 +214,7 @@ func (x *exporter) choose(list []string) error {
 	}
 	if len(list) == 0 {
 		for i := range t.NumMethod() {
-			if m := t.Method(i); !ownersMethod(t, m.Name) {
+			if m := t.Method(i); m.IsExported() && !ownersMethod(t, m.Name) {
 				x.chosen = append(x.chosen, m)
 			}
 		}
@@ -273,8 +275,11 @@ func (x *exporter) method(m reflect.Method) {
 
 // plan makes the plan of m, without its names.
 func (x *exporter) plan(m reflect.Method) (*plan, error) {
-	if x.instances == nil {
+	switch {
+	case x.instances == nil && x.v.IsValid():
 		return newPlan(x.name, m.Name, x.v.Method(m.Index))
+	case x.instances == nil:
+		return newPlan(x.name, m.Name, reflect.Zero(Factory{t: x.t}.methodType(m)))
 	}
 	bind := func(v reflect.Value) reflect.Value { return v.Method(m.Index) }
 	if x.t.Kind() == reflect.Interface {

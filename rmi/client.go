@@ -1,0 +1,143 @@
+package rmi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"farcall.dev/naming"
+)
+
+// Client calls the methods of one object for the clients that farcall-gen
+// writes. It knows what they were compiled against, and says which method
+// differs when the object is another: see [Client.Call]. It may be used from any
+// number of goroutines and needs no closing.
+type Client struct {
+	h      Handler
+	object naming.Name
+	check  interfaceCheck
+}
+
+// NewClient returns a Client of the object called name, by h. want is what the
+// caller was compiled against; nil checks nothing.
+func NewClient(h Handler, name naming.Name, want *Interface) *Client {
+	c := &Client{h: h, object: name}
+	c.check.init(h, name, want)
+	return c
+}
+
+// Method says which method a [Client] calls, and how.
+type Method struct {
+	// Name is the name on the wire.
+	Name string
+	// Idempotent says that calling it twice does no harm; see [Call.Idempotent].
+	Idempotent bool
+	// Way is what the caller waits for; see [Call.Way].
+	Way Way
+}
+
+// Into are the variables that a call's results go to, as pointers: none for a
+// caller that wants none, one for each of several results, in order.
+func Into(results ...any) []any { return results }
+
+// Call calls a method with args and decodes what it returns into the variables
+// that into points to, which are zero when it fails. The types of args must be
+// those of the method's parameters, of which a variadic one stands for any
+// number.
+//
+// Errors are an [*Error], as those of [Invoke]. An [*InterfaceError] is behind
+// one, for errors.As, when the object has another interface than the client was
+// compiled against and this method is among those that differ. That is found
+// before anything is sent, with code UNIMPLEMENTED, where h knows the registry
+// and the digests there show it: each other digest costs one question to one of
+// the nodes that have it, and equal ones cost nothing. A call goes out as long as
+// one instance fits, and where h does not know. When it then fails for want of
+// the method, or since arguments or results do not fit, the node that refused it
+// is asked what it has.
+func (c *Client) Call(ctx context.Context, m Method, into []any, args ...any) error {
+	err := c.call(ctx, m, into, args)
+	if err != nil {
+		for _, v := range into {
+			reflect.ValueOf(v).Elem().SetZero() // nothing half decoded
+		}
+	}
+	return err
+}
+
+// call is Call that may leave results half decoded.
+func (c *Client) call(ctx context.Context, m Method, into []any, args []any) error {
+	if err := c.check.before(ctx, m.Name); err != nil {
+		return err
+	}
+	vc := valueContext{space: spaceOf(c.h)}
+	call, err := newCallWith(ctx, &vc, c.object, m.Name, args)
+	if err != nil {
+		return err
+	}
+	call.Idempotent, call.Way = m.Idempotent, m.Way
+	var node naming.NodeID
+	if c.check.want != nil {
+		call.Sent = func(inst naming.Instance) { node = inst.Node }
+	}
+	reply, err := sendCall(ctx, c.h, call)
+	switch {
+	case err != nil:
+		return c.check.after(ctx, m.Name, node, err)
+	case len(into) == 0 || m.Way != Wait:
+		return nil
+	}
+	vc.streams = reply.streams
+	if err := decodeResults(&vc, reply, into); err != nil {
+		return c.check.after(ctx, m.Name, node, badReply(c.object, m.Name, err))
+	}
+	return nil
+}
+
+// decodeResults decodes a result into the variables that into points to.
+func decodeResults(vc *valueContext, p Payload, into []any) error {
+	if len(into) == 1 {
+		return decodeValue(vc, p, into[0])
+	}
+	if p.Type != ContentCBOR {
+		return &ContentError{Type: p.Type}
+	}
+	h, err := readHead(p.Data)
+	switch {
+	case err != nil:
+		return err
+	case h.major != cborList || h.arg != uint64(len(into)):
+		return &ValueError{Want: plural(len(into), "result"), Got: describeItem(p.Data)}
+	}
+	data := p.Data[h.size:]
+	for i, v := range into {
+		n, err := itemLen(data)
+		if err == nil {
+			err = decodeValue(vc, Payload{Type: p.Type, Data: data[:n]}, v)
+		}
+		if err != nil {
+			return within(err, fmt.Sprintf("[%d]", i))
+		}
+		data = data[n:]
+	}
+	if len(data) > 0 {
+		return errTrailing
+	}
+	return nil
+}
+
+// mayBeInterface reports whether a call may have failed with err because the
+// object has another interface than its caller thinks.
+func mayBeInterface(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Code {
+	case Unimplemented, InvalidArgument:
+		return e.Execution == NotExecuted
+	case Internal:
+		return !e.Remote // the result could not be read
+	}
+	return false
+}

@@ -19,7 +19,7 @@ COPY . .
 ARG VERSION=devel
 RUN CGO_ENABLED=0 go build -trimpath \
       -ldflags "-s -w -X farcall.dev/internal/buildinfo.version=${VERSION}" \
-      -o /out/bin/ ./cmd/... \
+      -o /out/bin/ ./cmd/nameserver ./cmd/daemon ./cmd/client \
  && mkdir -p /out/data
 
 FROM scratch

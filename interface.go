@@ -68,3 +68,14 @@ func (m *Mesh) CheckInterface(ctx context.Context, name naming.Name, want rmi.In
 	}
 	return errors.Join(errs...)
 }
+
+// Of returns o with the methods and docs of what was generated for a Go
+// interface; those that o has itself go before them.
+func (o RegisterOptions) Of(i *rmi.Interface) RegisterOptions {
+	export := i.Options()
+	if len(o.Methods) == 0 {
+		o.Methods = export.Methods
+	}
+	o.Docs = export.Docs.With(o.Docs)
+	return o
+}

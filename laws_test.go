@@ -41,10 +41,13 @@ var arrows = map[string]laws.Arrow{
 	"internal/boot":          {Imports: []string{"internal/admin", "internal/buildinfo"}},
 	"internal/boot/boottest": {Imports: []string{"internal/boot"}},
 	"internal/builtin":       {Imports: []string{"naming", "rmi"}},
-	"internal/cli":           {Imports: []string{".", "naming", "naming/etcd", "rmi", "xmlrpc", "gateway", "internal/buildinfo"}, Tests: []string{"internal/builtin"}},
+	"internal/cli":           {Imports: []string{".", "naming", "naming/etcd", "rmi", "xmlrpc", "gateway", "internal/buildinfo", "internal/gen"}, Tests: []string{"internal/builtin"}},
 	// daemonconf has gateway say which URLs can be attached.
 	"internal/daemonconf": {Imports: []string{"naming", "gateway", "internal/builtin"}},
 	"internal/etcdserver": {},
+	// gen speaks of descriptions, and of how names change on their way to the wire.
+	"internal/gen":        {Imports: []string{"naming", "rmi"}},
+	"internal/gen/source": {Imports: []string{"internal/gen", "rmi"}, Tests: []string{".", "naming"}},
 	"internal/telemetry":  {Imports: []string{"naming", "transport", "rmi", "internal/buildinfo"}},
 
 	// What tests are made of.
@@ -85,6 +88,7 @@ var dependencies = map[string]laws.Dependency{
 	"github.com/spf13/cobra": {Importers: []string{"internal/boot", "internal/cli"}},
 	"github.com/spf13/pflag": {Importers: []string{"internal/boot", "internal/cli", "cmd/..."}},
 	"go.yaml.in/yaml/v4":     {Importers: []string{"internal/daemonconf", "internal/cli"}},
+	"golang.org/x/tools":     {Importers: []string{"internal/gen/source"}},
 
 	"go.uber.org/goleak":       {Importers: forTests, Tests: []string{"..."}},
 	"github.com/google/go-cmp": {Importers: forTests, Tests: []string{"..."}},

@@ -27,6 +27,13 @@ func NewClient(h Handler, name naming.Name, want *Interface) *Client {
 	return c
 }
 
+// Ref returns the reference that c calls by; nil when it calls by name. Its owner
+// and others can be passed it, and so what the Client is part of.
+func (c *Client) Ref() *Ref {
+	ref, _ := any(c.h).(*Ref)
+	return ref
+}
+
 // Method says which method a [Client] calls, and how.
 type Method struct {
 	// Name is the name on the wire.

@@ -10,18 +10,25 @@ import (
 // Interface is what a client was compiled against: the methods of a Go type,
 // with what its author says of them. It is worked out when it is first asked
 // for. Its methods may be called from any number of goroutines.
-type Interface struct{ info func() (InterfaceInfo, error) }
+type Interface struct {
+	opts ExportOptions
+	info func() (InterfaceInfo, error)
+}
 
 // NewInterface returns the interface of T, which is a Go interface or the type
 // of an object; opts are those with which such an object is exported. Nothing of
 // T is looked at yet.
 func NewInterface[T any](opts ExportOptions) *Interface {
-	return &Interface{sync.OnceValues(func() (InterfaceInfo, error) { return InterfaceOf[T](opts) })}
+	return &Interface{opts: opts, info: sync.OnceValues(func() (InterfaceInfo, error) { return InterfaceOf[T](opts) })}
 }
 
 // Info describes the interface. Its errors are those of [InterfaceOf]. The
 // result is shared and read-only.
 func (i *Interface) Info() (InterfaceInfo, error) { return i.info() }
+
+// Options returns how an object with the interface is exported. What they hold is
+// shared and read-only.
+func (i *Interface) Options() ExportOptions { return i.opts }
 
 // InterfaceOf describes what [Objects.Export] would make of a T, which may be
 // an interface, too: its methods, with the digest that the registry shows. It

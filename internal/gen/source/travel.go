@@ -1,0 +1,311 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"go/types"
+	"reflect"
+	"strings"
+)
+
+// direction says whether a type is decoded into or encoded from, as in package
+// rmi.
+type direction bool
+
+const (
+	inward  direction = false
+	outward direction = true
+)
+
+// travels returns why a parameter (inward) or a result (outward) of type t cannot
+// travel. The rules and the words are those of package rmi, which has them on
+// types of package reflect; a test holds the two together.
+func travels(t types.Type, dir direction) error {
+	c := checker{dir: dir, seen: map[string]bool{}}
+	_, err := c.check(t)
+	return err
+}
+
+// checker checks one type and all that is in it.
+type checker struct {
+	dir  direction
+	seen map[string]bool
+	// chain are the pointers that lead straight to the type being checked.
+	chain []types.Type
+}
+
+// kind is what a type travels as, as far as map keys depend on it.
+type kind int
+
+const (
+	other kind = iota
+	scalar
+	big
+)
+
+// short writes a type as package reflect does, but for any.
+func short(t types.Type) string {
+	return types.TypeString(types.Unalias(t), (*types.Package).Name)
+}
+
+// check returns what t travels as, or why it cannot.
+func (c *checker) check(t types.Type) (kind, error) {
+	t = types.Unalias(t)
+	key := types.TypeString(t, (*types.Package).Path)
+	pointer, isPointer := t.(*types.Pointer)
+	if !isPointer {
+		c.chain = nil
+	}
+	if isPointer {
+		for _, p := range c.chain {
+			if types.Identical(p, t) {
+				return other, fmt.Errorf("%s points to itself", short(t))
+			}
+		}
+		c.chain = append(c.chain, t)
+		return c.check(pointer.Elem())
+	}
+	if k, ok := c.special(t); ok {
+		return k, nil
+	}
+	if named, ok := t.(*types.Named); ok {
+		if p, ok := named.Underlying().(*types.Pointer); ok {
+			for _, q := range c.chain {
+				if types.Identical(q, t) {
+					return other, fmt.Errorf("%s points to itself", short(t))
+				}
+			}
+			c.chain = append(c.chain, t)
+			return c.check(p.Elem())
+		}
+	}
+	if c.seen[key] {
+		return c.again(t), nil
+	}
+	c.seen[key] = true
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		return c.basic(t, u)
+	case *types.Slice:
+		return c.list(t, u.Elem())
+	case *types.Array:
+		return c.list(t, u.Elem())
+	case *types.Map:
+		return other, c.mapping(t, u)
+	case *types.Struct:
+		return other, c.structure(t, u)
+	case *types.Interface:
+		if u.NumMethods() > 0 {
+			return other, fmt.Errorf("%s is an interface, and the receiver could not know what is in it; use a concrete type or any", short(t))
+		}
+		return scalar, nil
+	case *types.Chan:
+		return other, fmt.Errorf("%s is a channel, which cannot travel", short(t))
+	case *types.Signature:
+		return other, fmt.Errorf("%s is a function, which cannot travel", short(t))
+	}
+	return other, fmt.Errorf("%s cannot travel", short(t))
+}
+
+// again is check for a type that is being checked, or was: it has no new errors.
+func (c *checker) again(t types.Type) kind {
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		return scalar
+	case *types.Interface:
+		return scalar
+	case *types.Array:
+		if isByte(u.Elem()) && !c.writesItself(u.Elem()) {
+			return scalar
+		}
+	}
+	return other
+}
+
+// special returns what a type with a meaning of its own travels as.
+func (c *checker) special(t types.Type) (kind, bool) {
+	switch {
+	case isNamed(t, "time", "Time"):
+		return other, true
+	case isNamed(t, "time", "Duration"):
+		return scalar, true
+	case isNamed(t, "math/big", "Int"):
+		return big, true
+	case isNamed(t, "github.com/fxamacker/cbor/v2", "RawMessage"):
+		return scalar, true
+	}
+	if _, ok := t.Underlying().(*types.Interface); ok {
+		return other, false
+	}
+	return scalar, c.writesItself(t)
+}
+
+// writesItself reports whether t, or a pointer to it, has a method of its own to
+// be read or written by.
+func (c *checker) writesItself(t types.Type) bool {
+	if _, ok := t.Underlying().(*types.Pointer); ok {
+		return false
+	}
+	p := types.NewPointer(t)
+	if c.dir == outward {
+		return hasMethod(p, "MarshalCBOR", "func() ([]byte, error)") || hasMethod(p, "MarshalText", "func() ([]byte, error)")
+	}
+	return hasMethod(p, "UnmarshalCBOR", "func([]byte) error") || hasMethod(p, "UnmarshalText", "func([]byte) error")
+}
+
+// hasMethod reports whether t has the method with the signature.
+func hasMethod(t types.Type, name, signature string) bool {
+	sel := types.NewMethodSet(t).Lookup(nil, name)
+	if sel == nil {
+		return false
+	}
+	sig := sel.Type().(*types.Signature)
+	var in, out []*types.Var
+	for v := range sig.Params().Variables() {
+		in = append(in, types.NewParam(0, nil, "", v.Type()))
+	}
+	for v := range sig.Results().Variables() {
+		out = append(out, types.NewParam(0, nil, "", v.Type()))
+	}
+	plain := types.NewSignatureType(nil, nil, nil, types.NewTuple(in...), types.NewTuple(out...), sig.Variadic())
+	return strings.ReplaceAll(types.TypeString(plain, nil), "uint8", "byte") == signature
+}
+
+func (c *checker) basic(t types.Type, b *types.Basic) (kind, error) {
+	switch b.Kind() {
+	case types.Complex64, types.Complex128:
+		return other, fmt.Errorf("%s is a complex number, which cannot travel", short(t))
+	case types.Uintptr, types.UnsafePointer:
+		return other, fmt.Errorf("%s is an address, which cannot travel", short(t))
+	}
+	return scalar, nil
+}
+
+func isByte(t types.Type) bool {
+	b, ok := t.Underlying().(*types.Basic)
+	return ok && b.Kind() == types.Uint8
+}
+
+func (c *checker) list(t, elem types.Type) (kind, error) {
+	if isByte(elem) && !c.writesItself(elem) {
+		return scalar, nil
+	}
+	_, err := c.check(elem)
+	return other, err
+}
+
+func (c *checker) mapping(t types.Type, m *types.Map) error {
+	key, err := c.check(m.Key())
+	if err != nil {
+		return err
+	}
+	if _, pointer := m.Key().Underlying().(*types.Pointer); pointer || key == other {
+		return fmt.Errorf("%s has keys of type %s, and a key has to be a scalar", short(t), short(m.Key()))
+	}
+	if key == big {
+		return fmt.Errorf("%s has keys of type %s, whose equality is not that of their values", short(t), short(m.Key()))
+	}
+	_, err = c.check(m.Elem())
+	return err
+}
+
+// fieldError is why a struct cannot travel: one of its fields.
+type fieldError struct {
+	owner string
+	path  string
+	err   error
+}
+
+func (e *fieldError) Error() string {
+	return fmt.Sprintf("%s: field %s: %v (the tag `cbor:\"-\"` leaves a field out)", e.owner, e.path, e.err)
+}
+
+func (e *fieldError) Unwrap() error { return e.err }
+
+func (c *checker) structure(t types.Type, s *types.Struct) error {
+	fields := wireFields(s)
+	if len(fields) == 0 && s.NumFields() > 0 {
+		return fmt.Errorf("%s has no exported fields, so nothing of it would travel; export some, or give it MarshalText and UnmarshalText", short(t))
+	}
+	for _, f := range fields {
+		if _, err := c.check(f.t); err != nil {
+			if inner := new(fieldError); errors.As(err, &inner) {
+				inner.owner, inner.path = short(t), f.name+"."+inner.path
+				return err
+			}
+			return &fieldError{owner: short(t), path: f.name, err: err}
+		}
+	}
+	return nil
+}
+
+// wireField is a field of a struct that travels.
+type wireField struct {
+	name   string
+	tagged bool
+	depth  int
+	t      types.Type
+}
+
+// wireFields returns the fields of s that travel, as package rmi chooses them:
+// those of embedded structs without a tag count as its own, where no shallower
+// one has their name.
+func wireFields(s *types.Struct) []wireField {
+	var all []wireField
+	seen := map[*types.Struct]bool{}
+	var visit func(s *types.Struct, depth int)
+	visit = func(s *types.Struct, depth int) {
+		if seen[s] {
+			return
+		}
+		seen[s] = true
+		for i := range s.NumFields() {
+			f := s.Field(i)
+			tags := reflect.StructTag(s.Tag(i))
+			tag, ok := tags.Lookup("cbor")
+			if !ok || tag == "" {
+				tag = tags.Get("json")
+			}
+			name, _, _ := strings.Cut(tag, ",")
+			if tag == "-" {
+				continue
+			}
+			base := f.Type()
+			for {
+				p, ok := base.Underlying().(*types.Pointer)
+				if !ok {
+					break
+				}
+				base = p.Elem()
+			}
+			if inner, ok := base.Underlying().(*types.Struct); ok && f.Embedded() && name == "" && !isNamed(base, "time", "Time") {
+				visit(inner, depth+1)
+				continue
+			}
+			if !f.Exported() {
+				continue
+			}
+			w := wireField{name: name, tagged: name != "", depth: depth, t: f.Type()}
+			if name == "" {
+				w.name = f.Name()
+			}
+			all = keep(all, w)
+		}
+	}
+	visit(s, 1)
+	return all
+}
+
+// keep adds w to fields, unless one that goes before it has its name.
+func keep(fields []wireField, w wireField) []wireField {
+	for i, f := range fields {
+		if f.name != w.name {
+			continue
+		}
+		if w.depth < f.depth || w.depth == f.depth && w.tagged && !f.tagged {
+			fields[i] = w
+		}
+		return fields
+	}
+	return append(fields, w)
+}

@@ -149,7 +149,7 @@ type runFunc func(ctx context.Context, cmd *cobra.Command, args []string) error
 // run makes fn a command's RunE: it settles the flags first.
 func (a *app) run(fn runFunc) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := a.global.settle(cmd.Flags(), a.opts.Getenv); err != nil {
+		if err := a.global.settle(cmd, a.opts.Getenv); err != nil {
 			return err
 		}
 		return fn(cmd.Context(), cmd, args)

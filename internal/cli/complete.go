@@ -28,7 +28,7 @@ type completeFunc = cobra.CompletionFunc
 // to get there leaves the shell without suggestions and says nothing: a message
 // would land in the middle of the line that is being typed.
 func (a *app) completing(cmd *cobra.Command, fn func(ctx context.Context, m *farcall.Mesh) []cobra.Completion) []cobra.Completion {
-	if err := a.global.settle(cmd.Flags(), a.opts.Getenv); err != nil {
+	if err := a.global.settle(cmd, a.opts.Getenv); err != nil {
 		return nil
 	}
 	a.global.verbose = false
@@ -145,7 +145,9 @@ func completeFile(path string) ([]cobra.Completion, cobra.ShellCompDirective) {
 func (a *app) completeFlags(root *cobra.Command) {
 	nothing := cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp)
 	for flag, fn := range map[string]completeFunc{
-		"output":     cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp),
+		"output": func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+		},
 		"nameserver": nothing,
 		"timeout":    nothing,
 		"node": func(cmd *cobra.Command, _ []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -21,10 +21,17 @@ func (a *app) describeCommand() *cobra.Command {
 		Short:   "Show what can be called under a name",
 		Long: `describe asks an instance of NAME for its methods and shows each with its
 parameters, results and what it does; or METHOD alone. A type in braces is a
-struct, and is given as a JSON object with those fields.`,
+struct, and is given as a JSON object with those fields.
+
+The format go is Go source: an interface with a typed client for it, to save as a
+package of its own. openapi is the OpenAPI 3.1 document of the calls by JSON that
+the gateway takes, jsonschema a JSON Schema of the arguments and the result of each
+method, in the same form.`,
+		Annotations: map[string]string{moreFormats: "go openapi jsonschema"},
 		Example: `  client describe greeting
   client describe greeting get_fortune
-  client describe add -o json`,
+  client describe add -o json
+  client describe greeting -o go > greeting/greeting.go`,
 		RunE: a.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			if err := wantArgs(cmd.CommandPath(), args, 1, 2, "the NAME of an object or function, and perhaps a METHOD", "client describe greeting"); err != nil {
 				return err
@@ -72,7 +79,7 @@ func (a *app) describe(ctx context.Context, m *farcall.Mesh, name naming.Name, o
 	if note := differing(entry); note != "" && a.global.node == "" {
 		fmt.Fprintf(a.opts.Stderr, "client: the instances of %s do not all have the same interface: %s; --node asks a certain one\n", cleanLine(string(name)), note)
 	}
-	return a.emit(info, func(w io.Writer) error { return describeText(w, info, entry) })
+	return a.emitInterface(info, entry)
 }
 
 // describeText writes info for people.

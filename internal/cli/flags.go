@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"farcall.dev"
@@ -20,8 +21,17 @@ const (
 	formatYAML = "yaml"
 )
 
-// formats lists the formats of -o.
+// formats lists the formats of -o that every command has.
 func formats() []string { return []string{formatText, formatJSON, formatYAML} }
+
+// moreFormats is the annotation of a command that has more formats: their names,
+// with spaces between them.
+const moreFormats = "formats"
+
+// formatsOf lists the formats of -o that cmd has.
+func formatsOf(cmd *cobra.Command) []string {
+	return append(formats(), strings.Fields(cmd.Annotations[moreFormats])...)
+}
 
 // globals are the flags of every command.
 type globals struct {
@@ -58,8 +68,9 @@ func (g *globals) declare(fs *pflag.FlagSet) {
 
 // settle fills flags that were not given from the environment, and checks them
 // all.
-func (g *globals) settle(fs *pflag.FlagSet, getenv func(string) string) error {
+func (g *globals) settle(cmd *cobra.Command, getenv func(string) string) error {
 	var bad error
+	fs := cmd.Flags()
 	fs.VisitAll(func(f *pflag.Flag) {
 		env := envOf(f.Name)
 		if env == "" || f.Changed || bad != nil {
@@ -82,8 +93,8 @@ func (g *globals) settle(fs *pflag.FlagSet, getenv func(string) string) error {
 		return usagef("give host:port, such as "+farcall.DefaultNameServer, "--nameserver names no address")
 	case g.timeout <= 0:
 		return usagef("give a duration such as 500ms, 10s or 2m", "--timeout %s is not longer than nothing", g.timeout)
-	case !slices.Contains(formats(), g.output):
-		return usagef("the formats are "+strings.Join(formats(), ", "), "there is no output format %q", g.output)
+	case !slices.Contains(formatsOf(cmd), g.output):
+		return usagef("the formats are "+strings.Join(formatsOf(cmd), ", "), "there is no output format %q", g.output)
 	}
 	if g.node != "" {
 		if _, err := naming.ParseNodeID(g.node); err != nil {

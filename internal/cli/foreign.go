@@ -174,7 +174,7 @@ func trimPackage(err error) string { return strings.TrimPrefix(err.Error(), "xml
 
 // completeForeign completes the methods of a server that lists them.
 func (a *app) completeForeign(cmd *cobra.Command, flags callFlags, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 || a.global.settle(cmd.Flags(), a.opts.Getenv) != nil {
+	if len(args) > 0 || a.global.settle(cmd, a.opts.Getenv) != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	f, err := newForeign(flags)

@@ -68,7 +68,7 @@ func (a *app) invokeCommand() *cobra.Command {
 			if help, _ := cmd.Flags().GetBool("help"); help {
 				return cmd.Help()
 			}
-			if err := a.global.settle(cmd.Flags(), a.opts.Getenv); err != nil {
+			if err := a.global.settle(cmd, a.opts.Getenv); err != nil {
 				return err
 			}
 			args = append(args[:1:1], cmd.Flags().Args()...)

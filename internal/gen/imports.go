@@ -17,10 +17,11 @@ type Imports struct {
 }
 
 // NewImports returns the imports of a file in the package with path self; taken
-// are names that the package declares, which no import may have.
+// are names that the package declares, which no import may have, nor one that
+// generated functions give their parameters.
 func NewImports(self string, taken ...string) *Imports {
 	i := &Imports{self: self, names: map[string]string{}}
-	for n, name := range taken {
+	for n, name := range append([]string{"c", "ctx", "err", "args", "v", "m", "name", "impl", "opts", "h", "ref"}, taken...) {
 		i.names[fmt.Sprintf(" %d", n)] = name // no path begins with a space
 	}
 	return i

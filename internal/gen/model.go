@@ -2,6 +2,8 @@ package gen
 
 // File is one Go file to write.
 type File struct {
+	// By is the command that writes the file; empty means farcall-gen.
+	By string
 	// Package is the name in the package clause.
 	Package string
 	// Doc is the comment of the package; empty for a file of a package that has

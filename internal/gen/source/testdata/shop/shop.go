@@ -1,0 +1,95 @@
+// Package shop is what the tests of farcall-gen generate from, compile and run.
+package shop
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"time"
+
+	"farcall.dev/naming"
+	wire "farcall.dev/rmi"
+)
+
+//go:generate go tool farcall-gen -type Cart,Till,orders
+
+// Cart is what a customer wants to buy.
+//
+// It forgets nothing:
+//
+//	cart.Add(ctx, Item{SKU: "socks"}, 2)
+type Cart interface {
+	Counter
+	// Add puts count of an item into the cart and returns how many are in it.
+	Add(ctx context.Context, item Item, count int) (int, error)
+	// Find returns the items that have all of words in their name, and how long
+	// that took.
+	//
+	//farcall:idempotent
+	Find(ctx context.Context, words ...string) ([]Item, time.Duration, error)
+	Empty(context.Context) error // throws everything away
+	// Pay pays once.
+	Pay(ctx context.Context, amount *big.Int, _ map[string]any) (*Receipt, error)
+}
+
+// Counter counts.
+type Counter interface {
+	// Count returns how many items there are.
+	//farcall:idempotent
+	Count(ctx context.Context) (int, error)
+}
+
+// Item is one thing.
+type Item struct {
+	SKU  string `json:"sku"`
+	Name string `json:"name,omitempty"`
+	// Parts are what it consists of.
+	Parts []Item `json:"parts,omitempty"`
+}
+
+// Receipt says what was paid.
+type Receipt struct {
+	Amount *big.Int
+	At     time.Time
+	By     naming.NodeID
+}
+
+// Till is served as it is: most of its methods have neither context nor error.
+type Till struct {
+	Open bool
+	logs []string
+}
+
+// Total adds. Its parameters have names that the client's own code uses.
+func (t *Till) Total(c, ctx, err, args int64, wire string, r1 int64) int64 {
+	return c + ctx + err + args + int64(len(wire)) + r1
+}
+
+// Log takes note, and nobody waits for it.
+//
+//farcall:oneway taken
+func (t *Till) Log(line string) { t.logs = append(t.logs, line) }
+
+// Logged returns what was noted.
+//
+//farcall:idempotent
+func (t *Till) Logged(context.Context) []string { return t.logs }
+
+// Fail fails.
+func (t *Till) Fail(int) error { return errors.New("the till is stuck") }
+
+// Kind returns what an error is.
+func (t *Till) Kind(code wire.Code) (name string, known bool) { return code.String(), code != 11 }
+
+// Drawer is for whoever holds the till.
+//
+//farcall:skip
+func (t *Till) Drawer() chan int { return nil }
+
+// Close is the owner's.
+func (t *Till) Close() {}
+
+// orders is not exported, and its client is.
+type orders interface {
+	Place(ctx context.Context, shop_order Item) error
+}

@@ -9,6 +9,6 @@ import (
 
 func main() {
 	os.Exit(source.Main(context.Background(), source.Invocation{
-		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr,
 	}))
 }

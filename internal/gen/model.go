@@ -1,5 +1,7 @@
 package gen
 
+import "strings"
+
 // File is one Go file to write.
 type File struct {
 	// By is the command that writes the file; empty means farcall-gen.
@@ -38,6 +40,22 @@ type Interface struct {
 	Implements bool
 	// Methods are sorted by Go name.
 	Methods []Method
+}
+
+// private is the name of the variable that describes i.
+func (i Interface) private() string { return lowerFirst(i.Name) + "Interface" }
+
+// bare is the type for people.
+func (i Interface) bare() string { return strings.TrimLeft(i.Type, "*") }
+
+// Declared are the names that a file declares for an interface called name.
+func Declared(name string, server bool) []string {
+	i := Interface{Name: name}
+	names := []string{name + "Client", "New" + name + "Client", name + "FromRef", name + "Interface", i.private()}
+	if server {
+		names = append(names, "Register"+name)
+	}
+	return names
 }
 
 // Method is one method.

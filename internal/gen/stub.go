@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/token"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -33,11 +34,8 @@ func Stub(info rmi.InterfaceInfo, name string) File {
 	i := Interface{Name: exported(last), Declare: true, Checked: info.Kind != naming.KindFunction, Implements: true, Doc: info.Doc}
 	i.Type = s.reserve(i.Name)
 	i.Name = i.Type
-	for _, suffix := range []string{"Client", "Interface", "FromRef"} {
-		s.reserve(i.Name + suffix)
-	}
-	for _, suffix := range []string{"Client"} {
-		s.reserve("New" + i.Name + suffix)
+	for _, name := range Declared(i.Name, false) {
+		s.reserve(name)
 	}
 	if i.Doc == "" {
 		i.Doc = fmt.Sprintf("%s is what can be called as %q.", i.Type, string(info.Name))
@@ -189,11 +187,13 @@ func (s *stub) composite(t rmi.TypeInfo, hint string) string {
 		return decl
 	}
 	s.structs[id] = name
-	doc := fmt.Sprintf("// %s travels as %s.\n", name, t.Kind)
-	if goName != "" && !strings.HasPrefix(goName, "struct {") {
-		doc = fmt.Sprintf("// %s is what the object calls %s.\n", name, goName)
+	doc := fmt.Sprintf("%s has no name at the object.", name)
+	if localName(goName) != "" {
+		doc = fmt.Sprintf("%s is what the object calls %s.", name, goName)
 	}
-	s.types = append(s.types, doc+"type "+name+" "+decl)
+	var b strings.Builder
+	comment(&b, "", doc)
+	s.types = append(s.types, b.String()+"type "+name+" "+decl)
 	return name
 }
 
@@ -241,8 +241,12 @@ func (s *stub) fields(t rmi.TypeInfo, owner string) string {
 			tag = fmt.Sprintf("cbor:%q", f.Name+",keyasint")
 		}
 		fmt.Fprintf(&b, "\t%s %s", name, s.typ(f.Type, owner+name))
-		if !t.Positional && name != f.Name {
+		switch {
+		case t.Positional || name == f.Name:
+		case strconv.CanBackquote(tag):
 			fmt.Fprintf(&b, " `%s`", tag)
+		default:
+			fmt.Fprintf(&b, " %q", tag)
 		}
 		b.WriteString("\n")
 	}

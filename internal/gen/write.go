@@ -115,7 +115,7 @@ func (w *writer) declaration(i Interface) {
 // described writes the description of the interface, for the check and for
 // those who register objects.
 func (w *writer) described(i Interface) {
-	private := lowerFirst(i.Name) + "Interface"
+	private := i.private()
 	w.printf("// %s is what %sClient was compiled against.\n", private, i.Name)
 	w.printf("var %s = %s[%s](%s{\n", private, dot(w.rmi, "NewInterface"), i.Type, dot(w.rmi, "ExportOptions"))
 	w.printf("\tMethods: []string{")
@@ -178,16 +178,16 @@ func (w *writer) docs(i Interface) {
 // client writes the client's type and constructor.
 func (w *writer) client(i Interface) {
 	name := i.Name + "Client"
-	w.printf("// %s calls a %s by its name. It may be used from any number of\n// goroutines and needs no closing.\n", name, strings.TrimLeft(i.Type, "*"))
+	w.printf("// %s calls the methods of an object that is a\n// %s. It may be used from any number of goroutines.\n", name, i.bare())
 	w.printf("type %s struct{ client *%s }\n\n", name, dot(w.rmi, "Client"))
 	if i.Implements {
 		w.printf("var _ %s = (*%s)(nil)\n\n", i.Type, name)
 	}
 	want := "nil"
 	if i.Checked {
-		want = lowerFirst(i.Name) + "Interface"
+		want = i.private()
 	}
-	w.printf("// New%s returns a client of the object called name, by h: the Handler of a\n// mesh, say. Whether there is one shows when it is called.\n", name)
+	w.printf("// New%s returns a client of the object called name. Calls go by h,\n// such as the Handler of a mesh; whether there is such an object they will tell.\n", name)
 	w.printf("func New%s(h %s, name %s) *%s {\n", name, dot(w.rmi, "Handler"), dot(w.naming, "Name"), name)
 	w.printf("\treturn &%s{%s(h, name, %s)}\n}\n\n", name, dot(w.rmi, "NewClient"), want)
 }
@@ -263,10 +263,10 @@ func (w *writer) signature(m Method) string {
 
 // register writes the function that registers an object.
 func (w *writer) register(i Interface) {
-	w.printf("// Register%s serves impl under name, as m.Register does, with the methods of\n// %s and what its source says of them. What opts say goes before that.\n", i.Name, strings.TrimLeft(i.Type, "*"))
+	w.printf("// Register%s serves impl under name, as m.Register does: the methods of\n// %s, with what its source says of them. What opts say goes before that.\n", i.Name, i.bare())
 	w.printf("func Register%s(ctx %s, m *%s, name %s, impl %s, opts %s) error {\n",
 		i.Name, dot(w.context, "Context"), dot(w.facade, "Mesh"), dot(w.naming, "Name"), i.Type, dot(w.facade, "RegisterOptions"))
-	w.printf("\treturn m.Register(ctx, name, impl, opts.Of(%sInterface))\n}\n\n", lowerFirst(i.Name))
+	w.printf("\treturn m.Register(ctx, name, impl, opts.Of(%s))\n}\n\n", i.private())
 }
 
 // own are names that the body of a generated method uses.
@@ -321,7 +321,11 @@ func comment(b *strings.Builder, margin, text string) {
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		b.WriteString(margin + strings.TrimRight("// "+strings.ReplaceAll(line, "\r", ""), " ") + "\n")
+		line = strings.ReplaceAll(line, "\r", "")
+		if !strings.HasPrefix(line, "\t") {
+			line = " " + line
+		}
+		b.WriteString(margin + strings.TrimRight("//"+line, " ") + "\n")
 	}
 }
 

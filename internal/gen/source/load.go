@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,9 @@ type Options struct {
 	Package string
 	// Server says that functions which register objects are written, too.
 	Server bool
-	// Env is the environment of the go command; nil means the process's.
-	Env []string
+	// Base is the folder from which the places of problems are told; empty means
+	// the current one.
+	Base string
 }
 
 // Problem is something in the source that keeps a client from being written.
@@ -59,7 +61,7 @@ func Load(ctx context.Context, opts Options) (gen.File, error) {
 	}
 	const need = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
 		packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule
-	pkgs, err := packages.Load(&packages.Config{Context: ctx, Mode: need, Dir: dir, Env: opts.Env}, ".")
+	pkgs, err := packages.Load(&packages.Config{Context: ctx, Mode: need, Dir: dir}, ".")
 	if err != nil {
 		return gen.File{}, fmt.Errorf("load the package in %s: %w", opts.Dir, err)
 	}
@@ -121,23 +123,15 @@ func (l *loader) file() (gen.File, error) {
 		if !ok {
 			continue
 		}
-		for _, made := range made(i.Name, l.opts.Server) {
+		for _, made := range gen.Declared(i.Name, l.opts.Server) {
 			if slices.Contains(taken, made) {
 				l.problem(l.pkg.Types.Scope().Lookup(made).Pos(), "%s is declared here, and is what a part of the client for %s is to be called", made, name)
 			}
 		}
 		f.Interfaces = append(f.Interfaces, i)
 	}
+	slices.SortStableFunc(l.problems, byPlace)
 	return f, errors.Join(l.problems...)
-}
-
-// made are the names that are declared for the interface called name.
-func made(name string, server bool) []string {
-	names := []string{name + "Client", "New" + name + "Client", name + "FromRef", name + "Interface"}
-	if server {
-		names = append(names, "Register"+name)
-	}
-	return names
 }
 
 // generated reports whether obj is declared in the file that will be written.
@@ -150,13 +144,33 @@ func (l *loader) problem(pos token.Pos, format string, args ...any) {
 	l.problems = append(l.problems, &Problem{l.position(pos), fmt.Sprintf(format, args...)})
 }
 
-// position is where pos is, as seen from the current folder.
+// position is where pos is, as seen from the base.
 func (l *loader) position(pos token.Pos) token.Position {
 	p := l.pkg.Fset.Position(pos)
-	if rel, err := filepath.Rel(filepath.Dir(l.pkg.GoFiles[0]), p.Filename); err == nil && !strings.HasPrefix(rel, "..") {
-		p.Filename = rel
+	if base, err := filepath.Abs(l.opts.Base); err == nil {
+		if rel, err := filepath.Rel(base, p.Filename); err == nil && !strings.HasPrefix(rel, "..") {
+			p.Filename = rel
+		}
 	}
 	return p
+}
+
+// byPlace orders problems as the source is read; those without a place come
+// first.
+func byPlace(a, b error) int {
+	p, _ := errors.AsType[*Problem](a)
+	q, _ := errors.AsType[*Problem](b)
+	if p == nil || q == nil {
+		return cmp.Compare(btoi(p != nil), btoi(q != nil))
+	}
+	return cmp.Or(strings.Compare(p.Pos.Filename, q.Pos.Filename), cmp.Compare(p.Pos.Line, q.Pos.Line), cmp.Compare(p.Pos.Column, q.Pos.Column))
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // text writes a type as the file has it, and imports what that needs.

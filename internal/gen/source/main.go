@@ -21,8 +21,6 @@ type Invocation struct {
 	Args []string
 	// Stdout and Stderr are where the command writes to.
 	Stdout, Stderr io.Writer
-	// Getenv reads the environment.
-	Getenv func(key string) string
 	// Dir is the folder that relative paths start from; empty means the current
 	// one.
 	Dir string
@@ -95,7 +93,7 @@ func Main(ctx context.Context, inv Invocation) int {
 			file = filepath.Join(inv.Dir, file)
 		}
 	}
-	src, err := Generate(ctx, Options{Dir: dir, Types: types, Out: file, Package: *pkg, Server: *server})
+	src, err := Generate(ctx, Options{Dir: dir, Types: types, Out: file, Package: *pkg, Server: *server, Base: inv.Dir})
 	if err == nil {
 		switch {
 		case *out == "-":

@@ -21,26 +21,33 @@ const (
 // travel. The rules and the words are those of package rmi, which has them on
 // types of package reflect; a test holds the two together.
 func travels(t types.Type, dir direction) error {
-	c := checker{dir: dir, seen: map[string]bool{}}
+	c := checker{dir: dir, nodes: map[string]*node{}}
 	_, err := c.check(t)
 	return err
 }
 
 // checker checks one type and all that is in it.
 type checker struct {
-	dir  direction
-	seen map[string]bool
-	// chain are the pointers that lead straight to the type being checked.
-	chain []types.Type
+	dir direction
+	// nodes are the types that were looked at, by their names.
+	nodes map[string]*node
 }
 
-// kind is what a type travels as, as far as map keys depend on it.
+// node is what is known of one type.
+type node struct {
+	kind kind
+	// elem is what a pointer points to.
+	elem *node
+}
+
+// kind is what a type travels as, as far as the keys of maps depend on it.
 type kind int
 
 const (
 	other kind = iota
 	scalar
-	big
+	bigInt
+	pointer
 )
 
 // short writes a type as package reflect does, but for any.
@@ -48,104 +55,82 @@ func short(t types.Type) string {
 	return types.TypeString(types.Unalias(t), (*types.Package).Name)
 }
 
-// check returns what t travels as, or why it cannot.
-func (c *checker) check(t types.Type) (kind, error) {
+// check returns what is known of t, or why it cannot travel.
+func (c *checker) check(t types.Type) (*node, error) {
 	t = types.Unalias(t)
 	key := types.TypeString(t, (*types.Package).Path)
-	pointer, isPointer := t.(*types.Pointer)
-	if !isPointer {
-		c.chain = nil
+	if n, ok := c.nodes[key]; ok {
+		return n, nil
 	}
-	if isPointer {
-		for _, p := range c.chain {
-			if types.Identical(p, t) {
-				return other, fmt.Errorf("%s points to itself", short(t))
-			}
-		}
-		c.chain = append(c.chain, t)
-		return c.check(pointer.Elem())
+	n := new(node)
+	c.nodes[key] = n
+	if c.special(t, n) {
+		return n, nil
 	}
-	if k, ok := c.special(t); ok {
-		return k, nil
-	}
-	if named, ok := t.(*types.Named); ok {
-		if p, ok := named.Underlying().(*types.Pointer); ok {
-			for _, q := range c.chain {
-				if types.Identical(q, t) {
-					return other, fmt.Errorf("%s points to itself", short(t))
-				}
-			}
-			c.chain = append(c.chain, t)
-			return c.check(p.Elem())
-		}
-	}
-	if c.seen[key] {
-		return c.again(t), nil
-	}
-	c.seen[key] = true
 	switch u := t.Underlying().(type) {
 	case *types.Basic:
-		return c.basic(t, u)
+		return n, c.basic(t, u, n)
 	case *types.Slice:
-		return c.list(t, u.Elem())
+		return n, c.list(u.Elem(), n)
 	case *types.Array:
-		return c.list(t, u.Elem())
+		return n, c.list(u.Elem(), n)
 	case *types.Map:
-		return other, c.mapping(t, u)
+		return n, c.mapping(t, u)
 	case *types.Struct:
-		return other, c.structure(t, u)
+		return n, c.structure(t, u)
+	case *types.Pointer:
+		n.kind = pointer
+		elem, err := c.check(u.Elem())
+		if err != nil {
+			return nil, err
+		}
+		n.elem = elem
+		for p := elem; p != nil && p.kind == pointer; p = p.elem {
+			if p == n {
+				return nil, fmt.Errorf("%s points to itself", short(t))
+			}
+		}
+		return n, nil
 	case *types.Interface:
 		if u.NumMethods() > 0 {
-			return other, fmt.Errorf("%s is an interface, and the receiver could not know what is in it; use a concrete type or any", short(t))
+			return nil, fmt.Errorf("%s is an interface, and the receiver could not know what is in it; use a concrete type or any", short(t))
 		}
-		return scalar, nil
+		n.kind = scalar
+		return n, nil
 	case *types.Chan:
-		return other, fmt.Errorf("%s is a channel, which cannot travel", short(t))
+		return nil, fmt.Errorf("%s is a channel, which cannot travel", short(t))
 	case *types.Signature:
-		return other, fmt.Errorf("%s is a function, which cannot travel", short(t))
+		return nil, fmt.Errorf("%s is a function, which cannot travel", short(t))
 	}
-	return other, fmt.Errorf("%s cannot travel", short(t))
+	return nil, fmt.Errorf("%s cannot travel", short(t))
 }
 
-// again is check for a type that is being checked, or was: it has no new errors.
-func (c *checker) again(t types.Type) kind {
-	switch u := t.Underlying().(type) {
-	case *types.Basic:
-		return scalar
-	case *types.Interface:
-		return scalar
-	case *types.Array:
-		if isByte(u.Elem()) && !c.writesItself(u.Elem()) {
-			return scalar
-		}
-	}
-	return other
-}
-
-// special returns what a type with a meaning of its own travels as.
-func (c *checker) special(t types.Type) (kind, bool) {
+// special fills in n where t is a type with a meaning of its own.
+func (c *checker) special(t types.Type, n *node) bool {
 	switch {
 	case isNamed(t, "time", "Time"):
-		return other, true
-	case isNamed(t, "time", "Duration"):
-		return scalar, true
+		return true
+	case isNamed(t, "time", "Duration"), isNamed(t, "github.com/fxamacker/cbor/v2", "RawMessage"):
+		n.kind = scalar
+		return true
 	case isNamed(t, "math/big", "Int"):
-		return big, true
-	case isNamed(t, "github.com/fxamacker/cbor/v2", "RawMessage"):
-		return scalar, true
+		n.kind = bigInt
+		return true
 	}
-	if _, ok := t.Underlying().(*types.Interface); ok {
-		return other, false
+	switch t.Underlying().(type) {
+	case *types.Interface, *types.Pointer:
+		return false
 	}
-	return scalar, c.writesItself(t)
+	if c.writesItself(t) {
+		n.kind = scalar
+		return true
+	}
+	return false
 }
 
 // writesItself reports whether t, or a pointer to it, has a method of its own to
 // be read or written by.
 func (c *checker) writesItself(t types.Type) bool {
-	if _, ok := t.Underlying().(*types.Pointer); ok {
-		return false
-	}
 	p := types.NewPointer(t)
 	if c.dir == outward {
 		return hasMethod(p, "MarshalCBOR", "func() ([]byte, error)") || hasMethod(p, "MarshalText", "func() ([]byte, error)")
@@ -171,14 +156,15 @@ func hasMethod(t types.Type, name, signature string) bool {
 	return strings.ReplaceAll(types.TypeString(plain, nil), "uint8", "byte") == signature
 }
 
-func (c *checker) basic(t types.Type, b *types.Basic) (kind, error) {
+func (c *checker) basic(t types.Type, b *types.Basic, n *node) error {
 	switch b.Kind() {
 	case types.Complex64, types.Complex128:
-		return other, fmt.Errorf("%s is a complex number, which cannot travel", short(t))
+		return fmt.Errorf("%s is a complex number, which cannot travel", short(t))
 	case types.Uintptr, types.UnsafePointer:
-		return other, fmt.Errorf("%s is an address, which cannot travel", short(t))
+		return fmt.Errorf("%s is an address, which cannot travel", short(t))
 	}
-	return scalar, nil
+	n.kind = scalar
+	return nil
 }
 
 func isByte(t types.Type) bool {
@@ -186,12 +172,13 @@ func isByte(t types.Type) bool {
 	return ok && b.Kind() == types.Uint8
 }
 
-func (c *checker) list(t, elem types.Type) (kind, error) {
+func (c *checker) list(elem types.Type, n *node) error {
 	if isByte(elem) && !c.writesItself(elem) {
-		return scalar, nil
+		n.kind = scalar
+		return nil
 	}
 	_, err := c.check(elem)
-	return other, err
+	return err
 }
 
 func (c *checker) mapping(t types.Type, m *types.Map) error {
@@ -199,10 +186,10 @@ func (c *checker) mapping(t types.Type, m *types.Map) error {
 	if err != nil {
 		return err
 	}
-	if _, pointer := m.Key().Underlying().(*types.Pointer); pointer || key == other {
+	switch key.kind {
+	case other, pointer:
 		return fmt.Errorf("%s has keys of type %s, and a key has to be a scalar", short(t), short(m.Key()))
-	}
-	if key == big {
+	case bigInt:
 		return fmt.Errorf("%s has keys of type %s, whose equality is not that of their values", short(t), short(m.Key()))
 	}
 	_, err = c.check(m.Elem())

@@ -41,14 +41,14 @@ var cartInterface = rmi.NewInterface[Cart](rmi.ExportOptions{
 // CartInterface describes the methods that CartClient was compiled against.
 func CartInterface() (rmi.InterfaceInfo, error) { return cartInterface.Info() }
 
-// CartClient calls a Cart by its name. It may be used from any number of
-// goroutines and needs no closing.
+// CartClient calls the methods of an object that is a
+// Cart. It may be used from any number of goroutines.
 type CartClient struct{ client *rmi.Client }
 
 var _ Cart = (*CartClient)(nil)
 
-// NewCartClient returns a client of the object called name, by h: the Handler of a
-// mesh, say. Whether there is one shows when it is called.
+// NewCartClient returns a client of the object called name. Calls go by h,
+// such as the Handler of a mesh; whether there is such an object they will tell.
 func NewCartClient(h rmi.Handler, name naming.Name) *CartClient {
 	return &CartClient{rmi.NewClient(h, name, cartInterface)}
 }
@@ -92,8 +92,8 @@ func (c *CartClient) Pay(ctx context.Context, amount *big.Int, arg2 map[string]a
 	return r1, err
 }
 
-// RegisterCart serves impl under name, as m.Register does, with the methods of
-// Cart and what its source says of them. What opts say goes before that.
+// RegisterCart serves impl under name, as m.Register does: the methods of
+// Cart, with what its source says of them. What opts say goes before that.
 func RegisterCart(ctx context.Context, m *farcall.Mesh, name naming.Name, impl Cart, opts farcall.RegisterOptions) error {
 	return m.Register(ctx, name, impl, opts.Of(cartInterface))
 }
@@ -122,12 +122,12 @@ var tillInterface = rmi.NewInterface[*Till](rmi.ExportOptions{
 // TillInterface describes the methods that TillClient was compiled against.
 func TillInterface() (rmi.InterfaceInfo, error) { return tillInterface.Info() }
 
-// TillClient calls a Till by its name. It may be used from any number of
-// goroutines and needs no closing.
+// TillClient calls the methods of an object that is a
+// Till. It may be used from any number of goroutines.
 type TillClient struct{ client *rmi.Client }
 
-// NewTillClient returns a client of the object called name, by h: the Handler of a
-// mesh, say. Whether there is one shows when it is called.
+// NewTillClient returns a client of the object called name. Calls go by h,
+// such as the Handler of a mesh; whether there is such an object they will tell.
 func NewTillClient(h rmi.Handler, name naming.Name) *TillClient {
 	return &TillClient{rmi.NewClient(h, name, tillInterface)}
 }
@@ -164,8 +164,8 @@ func (c *TillClient) Total(ctx context.Context, c_ int64, ctx_ int64, err_ int64
 	return r1, err
 }
 
-// RegisterTill serves impl under name, as m.Register does, with the methods of
-// Till and what its source says of them. What opts say goes before that.
+// RegisterTill serves impl under name, as m.Register does: the methods of
+// Till, with what its source says of them. What opts say goes before that.
 func RegisterTill(ctx context.Context, m *farcall.Mesh, name naming.Name, impl *Till, opts farcall.RegisterOptions) error {
 	return m.Register(ctx, name, impl, opts.Of(tillInterface))
 }
@@ -184,14 +184,14 @@ var ordersInterface = rmi.NewInterface[orders](rmi.ExportOptions{
 // OrdersInterface describes the methods that OrdersClient was compiled against.
 func OrdersInterface() (rmi.InterfaceInfo, error) { return ordersInterface.Info() }
 
-// OrdersClient calls a orders by its name. It may be used from any number of
-// goroutines and needs no closing.
+// OrdersClient calls the methods of an object that is a
+// orders. It may be used from any number of goroutines.
 type OrdersClient struct{ client *rmi.Client }
 
 var _ orders = (*OrdersClient)(nil)
 
-// NewOrdersClient returns a client of the object called name, by h: the Handler of a
-// mesh, say. Whether there is one shows when it is called.
+// NewOrdersClient returns a client of the object called name. Calls go by h,
+// such as the Handler of a mesh; whether there is such an object they will tell.
 func NewOrdersClient(h rmi.Handler, name naming.Name) *OrdersClient {
 	return &OrdersClient{rmi.NewClient(h, name, ordersInterface)}
 }
@@ -201,8 +201,8 @@ func (c *OrdersClient) Place(ctx context.Context, shop_order Item) error {
 	return c.client.Call(ctx, rmi.Method{Name: "place"}, nil, shop_order)
 }
 
-// RegisterOrders serves impl under name, as m.Register does, with the methods of
-// orders and what its source says of them. What opts say goes before that.
+// RegisterOrders serves impl under name, as m.Register does: the methods of
+// orders, with what its source says of them. What opts say goes before that.
 func RegisterOrders(ctx context.Context, m *farcall.Mesh, name naming.Name, impl orders, opts farcall.RegisterOptions) error {
 	return m.Register(ctx, name, impl, opts.Of(ordersInterface))
 }

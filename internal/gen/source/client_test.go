@@ -1,0 +1,193 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"farcall.dev"
+	"farcall.dev/internal/gen/source/testdata/shop"
+	"farcall.dev/internal/gen/source/testdata/shop/shopclient"
+	"farcall.dev/internal/meshtest"
+	"farcall.dev/naming"
+	"farcall.dev/rmi"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// basket is a shop.Cart.
+type basket struct {
+	items []shop.Item
+	paid  int
+}
+
+func (b *basket) Add(_ context.Context, item shop.Item, count int) (int, error) {
+	if count < 1 {
+		return 0, rmi.Errorf(rmi.InvalidArgument, "add %d of %s", count, item.SKU)
+	}
+	for range count {
+		b.items = append(b.items, item)
+	}
+	return len(b.items), nil
+}
+
+func (b *basket) Find(_ context.Context, words ...string) ([]shop.Item, time.Duration, error) {
+	var found []shop.Item
+	for _, item := range b.items {
+		if len(words) == 0 || strings.Contains(item.Name, words[0]) {
+			found = append(found, item)
+		}
+	}
+	return found, time.Duration(len(words)), nil
+}
+
+func (b *basket) Empty(context.Context) error        { b.items = nil; return nil }
+func (b *basket) Count(context.Context) (int, error) { return len(b.items), nil }
+func (b *basket) Secret() string                     { return "not in the interface" }
+
+func (b *basket) Pay(_ context.Context, amount *big.Int, notes map[string]any) (*shop.Receipt, error) {
+	b.paid++
+	if amount == nil {
+		return nil, errors.New("nothing is not an amount")
+	}
+	by, _ := notes["by"].(string)
+	return &shop.Receipt{Amount: amount, By: naming.NodeID(by)}, nil
+}
+
+// market is a mesh with a cart and a till, and a caller in it.
+func market(t *testing.T) (caller *farcall.Mesh, till *shop.Till) {
+	t.Helper()
+	m := meshtest.New(t)
+	server := m.Node("shop", nil)
+	till = &shop.Till{}
+	if err := errors.Join(
+		shop.RegisterCart(t.Context(), server, "shop.cart", &basket{}, farcall.RegisterOptions{Docs: rmi.Docs{Doc: "A basket."}}),
+		shop.RegisterTill(t.Context(), server, "shop.till", till, farcall.RegisterOptions{}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	return m.Client("customer"), till
+}
+
+// TestGeneratedClientCalls runs a generated client against an object in a mesh,
+// in the package of its interface and in another.
+func TestGeneratedClientCalls(t *testing.T) {
+	caller, _ := market(t)
+	for name, cart := range map[string]shop.Cart{
+		"same package":    shop.NewCartClient(caller.Handler(), "shop.cart"),
+		"another package": shopclient.NewCartClient(caller.Handler(), "shop.cart"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			socks := shop.Item{SKU: "s1", Name: "red socks", Parts: []shop.Item{{SKU: "s1a", Name: "left"}, {SKU: "s1b", Name: "right"}}}
+			if n, err := cart.Add(ctx, socks, 2); n != 2 || err != nil {
+				t.Errorf("add: got %d, %v; want 2", n, err)
+			}
+			n, err := cart.Add(ctx, socks, 0)
+			if e, ok := errors.AsType[*rmi.Error](err); n != 0 || !ok || e.Code != rmi.InvalidArgument {
+				t.Errorf("add nothing: got %d, %v; want INVALID_ARGUMENT", n, err)
+			}
+			found, took, err := cart.Find(ctx, "socks", "red")
+			if diff := cmp.Diff([]shop.Item{socks, socks}, found); diff != "" || took != 2 || err != nil {
+				t.Errorf("find: got %v, %v (-want +got):\n%s", took, err, diff)
+			}
+			if found, took, err := cart.Find(ctx); len(found) != 2 || took != 0 || err != nil {
+				t.Errorf("find all: got %v, %v, %v", found, took, err)
+			}
+			huge, _ := new(big.Int).SetString("123456789012345678901234567890", 10)
+			receipt, err := cart.Pay(ctx, huge, map[string]any{"by": "letian"})
+			if err != nil || receipt == nil || receipt.Amount.Cmp(huge) != 0 || receipt.By != "letian" {
+				t.Errorf("pay: got %v, %v", receipt, err)
+			}
+			if receipt, err := cart.Pay(ctx, nil, nil); err == nil || receipt != nil {
+				t.Errorf("pay nothing: got %v, %v; want an error", receipt, err)
+			}
+			if err := cart.Empty(ctx); err != nil {
+				t.Error(err)
+			}
+			if n, err := cart.Count(ctx); n != 0 || err != nil {
+				t.Errorf("count: got %d, %v; want 0", n, err)
+			}
+		})
+	}
+}
+
+// TestStructOfFuncsCallsTheSameObject fails when what a generated client calls
+// cannot be called without one.
+func TestStructOfFuncsCallsTheSameObject(t *testing.T) {
+	caller, _ := market(t)
+	var cart struct {
+		Add   func(ctx context.Context, item shop.Item, count int) (int, error)
+		Find  func(ctx context.Context, words ...string) ([]shop.Item, time.Duration, error) `rmi:",idempotent"`
+		Count func() (int, error)
+	}
+	if err := caller.Bind("shop.cart", &cart); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := cart.Add(t.Context(), shop.Item{SKU: "x"}, 3); n != 3 || err != nil {
+		t.Errorf("add: got %d, %v; want 3", n, err)
+	}
+	if n, err := shop.NewCartClient(caller.Handler(), "shop.cart").Count(t.Context()); n != 3 || err != nil {
+		t.Errorf("count by the generated client: got %d, %v; want 3", n, err)
+	}
+	if found, took, err := cart.Find(t.Context(), "none"); len(found) != 0 || took != 1 || err != nil {
+		t.Errorf("find: got %v, %v, %v", found, took, err)
+	}
+}
+
+// TestClientsOfTypesAsTheyAre calls methods without context and error, and those
+// whose parameters have names that generated code uses.
+func TestClientsOfTypesAsTheyAre(t *testing.T) {
+	caller, _ := market(t)
+	till := shop.NewTillClient(caller.Handler(), "shop.till")
+	if got, err := till.Total(t.Context(), 1, 2, 4, 8, "sixteen_letters!", 32); got != 63 || err != nil {
+		t.Errorf("total: got %d, %v; want 63", got, err)
+	}
+	if name, known, err := till.Kind(t.Context(), rmi.NotFound); name != "NOT_FOUND" || !known || err != nil {
+		t.Errorf("kind: got %q, %v, %v", name, known, err)
+	}
+	if err := till.Fail(t.Context(), 7); err == nil || !strings.Contains(err.Error(), "the till is stuck") {
+		t.Errorf("fail: got %v", err)
+	}
+}
+
+// TestDescribeShowsWhatTheSourceSays fails when names, comments or directives do
+// not reach those who ask.
+func TestDescribeShowsWhatTheSourceSays(t *testing.T) {
+	caller, _ := market(t)
+	info, err := caller.Describe(t.Context(), "shop.cart", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Doc != "A basket." {
+		t.Errorf("got doc %q, want that of the registration", info.Doc)
+	}
+	if m, ok := info.Method("secret"); ok {
+		t.Errorf("got %v, which is not in the interface", m)
+	}
+	add, _ := info.Method("add")
+	if got, want := add.Signature(), "add(item: {sku: string, name: string, parts: list<Item>}, count: int) -> int"; !strings.HasPrefix(got, "add(item: {sku: string") || !strings.HasSuffix(got, ", count: int) -> int") {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if want := "Add puts count of an item into the cart and returns how many are in it."; add.Doc != want || add.Idempotent {
+		t.Errorf("got doc %q, idempotent %v; want %q", add.Doc, add.Idempotent, want)
+	}
+	for _, name := range []string{"find", "count"} {
+		if m, _ := info.Method(name); !m.Idempotent || m.Doc == "" || strings.Contains(m.Doc, "farcall:") {
+			t.Errorf("%s: got idempotent %v and doc %q", name, m.Idempotent, m.Doc)
+		}
+	}
+	want, err := shop.CartInterface()
+	if err != nil || want.Digest != info.Digest {
+		t.Errorf("the client wants digest %s, %v; the registry has %s", want.Digest, err, info.Digest)
+	}
+	if err := caller.CheckInterface(t.Context(), "shop.cart", want); err != nil {
+		t.Error(err)
+	}
+}

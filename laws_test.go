@@ -41,7 +41,7 @@ var arrows = map[string]laws.Arrow{
 	"internal/boot":          {Imports: []string{"internal/admin", "internal/buildinfo"}},
 	"internal/boot/boottest": {Imports: []string{"internal/boot"}},
 	"internal/builtin":       {Imports: []string{"naming", "rmi"}},
-	"internal/cli":           {Imports: []string{".", "naming", "naming/etcd", "rmi", "xmlrpc", "gateway", "internal/buildinfo", "internal/gen"}, Tests: []string{"internal/builtin"}},
+	"internal/cli":           {Imports: []string{".", "naming", "naming/etcd", "rmi", "xmlrpc", "gateway", "internal/buildinfo", "internal/gen"}, Tests: []string{"internal/builtin", "internal/cli/testdata/..."}},
 	// daemonconf has gateway say which URLs can be attached.
 	"internal/daemonconf": {Imports: []string{"naming", "gateway", "internal/builtin"}},
 	"internal/etcdserver": {},

@@ -49,6 +49,7 @@ func TestCompletionKnowsWhatIsThere(t *testing.T) {
 		{"ping e", "echo\tfunction on daemon-1"},
 		{"ping --node _", "daemon-1|daemon-2"},
 		{"list -o _", "text|json|yaml"},
+		{"describe -o _", "text|json|yaml|go|openapi|jsonschema"},
 		{"completion z", "zsh\tGenerate the autocompletion script for zsh"},
 	} {
 		words := strings.Fields(tt.words)

@@ -19,6 +19,7 @@ func TestTranscripts(t *testing.T) {
 			{"list"}, {"list", "gre"}, {"list", "--all"}, {"list", "farcall."}, {"list", "--tag", "green"}, {"list", "--node", "daemon-2"},
 			{"list", "--tag", "green", "--tag", "blue"}, {"list", "nothing."}, {"list", "-o", "json", "greeting"}, {"list", "-o", "yaml", "greeting"},
 			{"describe", "greeting"}, {"describe", "add"}, {"describe", "lab"}, {"describe", "lab", "sum"}, {"describe", "add", "-o", "yaml"},
+			{"describe", "greeting", "-o", "go"}, {"describe", "add", "-o", "go"}, {"describe", "add", "-o", "jsonschema"}, {"describe", "lab", "sum", "-o", "jsonschema"},
 			{"resolve", "greeting"}, {"resolve", "greeting", "--node", "daemon-2"}, {"version"}, {"version", "-o", "json"},
 		}},
 		{"calls", [][]string{
@@ -29,7 +30,7 @@ func TestTranscripts(t *testing.T) {
 		}},
 		{"errors", [][]string{
 			{"frobnicate"}, {"lst"}, {"list", "--bogus"}, {"list", "a", "b"}, {"list", "--timeout", "soon"}, {"list", "--timeout", "-1s"},
-			{"list", "-o", "xml"}, {"list", "--nameserver", ""}, {"invoke"}, {"invoke", "greeting"}, {"invoke", "", "x"}, {"invoke", "greeting", ""},
+			{"list", "-o", "xml"}, {"list", "-o", "go"}, {"describe", "-o", "xml", "greeting"}, {"list", "--nameserver", ""}, {"invoke"}, {"invoke", "greeting"}, {"invoke", "", "x"}, {"invoke", "greeting", ""},
 			{"invoke", "greting", "get_fortune", "letian"}, {"invoke", "nothing.like.it", "x"},
 			{"invoke", "--node", "daemon-1", "greeting", "get_fortun", "letian"}, {"invoke", "--node", "daemon-2", "greeting", "get_fortun"},
 			{"invoke", "--node", "daemon-1", "greeting", "get_fortune"}, {"invoke", "greeting", "get_fortune", "a", "b"},

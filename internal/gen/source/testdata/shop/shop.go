@@ -12,6 +12,7 @@ import (
 )
 
 //go:generate go tool farcall-gen -type Cart,Till,orders
+//go:generate go tool farcall-gen -type Cart -o shopclient/cart.go -server=false
 
 // Cart is what a customer wants to buy.
 //

@@ -15,23 +15,23 @@ type wanted interface {
 	Other(x int32) (y int64)
 }
 
-// served is an object with the methods of wanted, and more.
-type served struct{}
+// offered is an object with the methods of wanted, and more.
+type offered struct{}
 
-func (served) Same(x int) string   { return "" }
-func (served) Other(x int32) int64 { return int64(x) }
-func (served) More()               {}
+func (offered) Same(x int) string   { return "" }
+func (offered) Other(x int32) int64 { return int64(x) }
+func (offered) More()               {}
 
 func TestInterfaceOfATypeIsThatOfItsObjects(t *testing.T) {
 	o := NewObjects(ObjectsOptions{})
 	opts := ExportOptions{Methods: []string{"same", "Other"}, Docs: Docs{Params: map[string][]string{"same": {"x"}}, Idempotent: []string{"Same"}}}
-	if err := o.Export("object", served{}, opts); err != nil {
+	if err := o.Export("object", offered{}, opts); err != nil {
 		t.Fatal(err)
 	}
 	have, _ := o.Interface("object")
 	fromInterface, err1 := InterfaceOf[wanted](opts)
-	fromType, err2 := InterfaceOf[*served](opts)
-	all, err3 := InterfaceOf[served](ExportOptions{})
+	fromType, err2 := InterfaceOf[*offered](opts)
+	all, err3 := InterfaceOf[offered](ExportOptions{})
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}

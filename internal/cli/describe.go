@@ -23,10 +23,10 @@ func (a *app) describeCommand() *cobra.Command {
 parameters, results and what it does; or METHOD alone. A type in braces is a
 struct, and is given as a JSON object with those fields.
 
-The format go is Go source: an interface with a typed client for it, to save as a
-package of its own. openapi is the OpenAPI 3.1 document of the calls by JSON that
-the gateway takes, jsonschema a JSON Schema of the arguments and the result of each
-method, in the same form.`,
+The format go is Go source: an interface with a typed client for it, to save
+as a package of its own. openapi is the OpenAPI 3.1 document of the calls by
+JSON that the gateway takes, jsonschema a JSON Schema of the arguments and the
+result of each method, in the same form.`,
 		Annotations: map[string]string{moreFormats: "go openapi jsonschema"},
 		Example: `  client describe greeting
   client describe greeting get_fortune

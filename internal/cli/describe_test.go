@@ -34,7 +34,7 @@ func TestDescribedGoCompilesAndCalls(t *testing.T) {
 	if later, err := client.Later(ctx, at, time.Hour); err != nil || !later.Equal(at.Add(time.Hour)) {
 		t.Errorf("later: got %v, %v", later, err)
 	}
-	want, err := labstub.LabInterface()
+	want, err := labstub.LabInterface().Info()
 	if err != nil {
 		t.Fatal(err)
 	}

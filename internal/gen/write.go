@@ -130,8 +130,8 @@ func (w *writer) described(i Interface) {
 		w.docs(i)
 	}
 	w.printf("})\n\n")
-	w.printf("// %sInterface describes the methods that %sClient was compiled against.\n", i.Name, i.Name)
-	w.printf("func %sInterface() (%s, error) { return %s.Info() }\n\n", i.Name, dot(w.rmi, "InterfaceInfo"), private)
+	w.printf("// %sInterface returns what %sClient was compiled against.\n", i.Name, i.Name)
+	w.printf("func %sInterface() *%s { return %s }\n\n", i.Name, dot(w.rmi, "Interface"), private)
 }
 
 // docs writes what the source says of the methods.
@@ -178,7 +178,7 @@ func (w *writer) docs(i Interface) {
 // client writes the client's type and constructor.
 func (w *writer) client(i Interface) {
 	name := i.Name + "Client"
-	w.printf("// %s calls the methods of an object that is a\n// %s. It may be used from any number of goroutines.\n", name, i.bare())
+	w.printf("// %s calls the methods of a %s elsewhere. It may be used\n// from any number of goroutines.\n", name, i.bare())
 	w.printf("type %s struct{ client *%s }\n\n", name, dot(w.rmi, "Client"))
 	if i.Implements {
 		w.printf("var _ %s = (*%s)(nil)\n\n", i.Type, name)

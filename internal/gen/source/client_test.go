@@ -183,7 +183,7 @@ func TestDescribeShowsWhatTheSourceSays(t *testing.T) {
 			t.Errorf("%s: got idempotent %v and doc %q", name, m.Idempotent, m.Doc)
 		}
 	}
-	want, err := shop.CartInterface()
+	want, err := shop.CartInterface().Info()
 	if err != nil || want.Digest != info.Digest {
 		t.Errorf("the client wants digest %s, %v; the registry has %s", want.Digest, err, info.Digest)
 	}

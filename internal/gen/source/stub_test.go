@@ -75,7 +75,7 @@ func TestStubOfEverything(t *testing.T) {
 	if !bytes.Equal(have, src) {
 		t.Errorf("%s is not what is generated now; run the test with -update. Got:\n%s", file, src)
 	}
-	got, err := stub.StubInterface()
+	got, err := stub.StubInterface().Info()
 	if err != nil {
 		t.Fatal(err)
 	}

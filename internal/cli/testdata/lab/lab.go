@@ -42,11 +42,11 @@ var labInterface = rmi.NewInterface[Lab](rmi.ExportOptions{
 	Methods: []string{"code", "fail", "later", "nothing", "order", "panic", "scale", "sum", "swap", "two", "upper", "wait"},
 })
 
-// LabInterface describes the methods that LabClient was compiled against.
-func LabInterface() (rmi.InterfaceInfo, error) { return labInterface.Info() }
+// LabInterface returns what LabClient was compiled against.
+func LabInterface() *rmi.Interface { return labInterface }
 
-// LabClient calls the methods of an object that is a
-// Lab. It may be used from any number of goroutines.
+// LabClient calls the methods of a Lab elsewhere. It may be used
+// from any number of goroutines.
 type LabClient struct{ client *rmi.Client }
 
 var _ Lab = (*LabClient)(nil)

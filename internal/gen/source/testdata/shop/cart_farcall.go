@@ -38,11 +38,11 @@ var cartInterface = rmi.NewInterface[Cart](rmi.ExportOptions{
 	},
 })
 
-// CartInterface describes the methods that CartClient was compiled against.
-func CartInterface() (rmi.InterfaceInfo, error) { return cartInterface.Info() }
+// CartInterface returns what CartClient was compiled against.
+func CartInterface() *rmi.Interface { return cartInterface }
 
-// CartClient calls the methods of an object that is a
-// Cart. It may be used from any number of goroutines.
+// CartClient calls the methods of a Cart elsewhere. It may be used
+// from any number of goroutines.
 type CartClient struct{ client *rmi.Client }
 
 var _ Cart = (*CartClient)(nil)
@@ -119,11 +119,11 @@ var tillInterface = rmi.NewInterface[*Till](rmi.ExportOptions{
 	},
 })
 
-// TillInterface describes the methods that TillClient was compiled against.
-func TillInterface() (rmi.InterfaceInfo, error) { return tillInterface.Info() }
+// TillInterface returns what TillClient was compiled against.
+func TillInterface() *rmi.Interface { return tillInterface }
 
-// TillClient calls the methods of an object that is a
-// Till. It may be used from any number of goroutines.
+// TillClient calls the methods of a Till elsewhere. It may be used
+// from any number of goroutines.
 type TillClient struct{ client *rmi.Client }
 
 // NewTillClient returns a client of the object called name. Calls go by h,
@@ -181,11 +181,11 @@ var ordersInterface = rmi.NewInterface[orders](rmi.ExportOptions{
 	},
 })
 
-// OrdersInterface describes the methods that OrdersClient was compiled against.
-func OrdersInterface() (rmi.InterfaceInfo, error) { return ordersInterface.Info() }
+// OrdersInterface returns what OrdersClient was compiled against.
+func OrdersInterface() *rmi.Interface { return ordersInterface }
 
-// OrdersClient calls the methods of an object that is a
-// orders. It may be used from any number of goroutines.
+// OrdersClient calls the methods of a orders elsewhere. It may be used
+// from any number of goroutines.
 type OrdersClient struct{ client *rmi.Client }
 
 var _ orders = (*OrdersClient)(nil)

@@ -17,11 +17,11 @@ var cartInterface = rmi.NewInterface[shop.Cart](rmi.ExportOptions{
 	Methods: []string{"add", "count", "empty", "find", "pay"},
 })
 
-// CartInterface describes the methods that CartClient was compiled against.
-func CartInterface() (rmi.InterfaceInfo, error) { return cartInterface.Info() }
+// CartInterface returns what CartClient was compiled against.
+func CartInterface() *rmi.Interface { return cartInterface }
 
-// CartClient calls the methods of an object that is a
-// shop.Cart. It may be used from any number of goroutines.
+// CartClient calls the methods of a shop.Cart elsewhere. It may be used
+// from any number of goroutines.
 type CartClient struct{ client *rmi.Client }
 
 var _ shop.Cart = (*CartClient)(nil)

@@ -86,6 +86,8 @@ type Call struct {
 	mend *[]func(error) error
 	// replyMetadata, when not nil, gets the metadata of the reply.
 	replyMetadata *Metadata
+	// outlets are the streams that were opened for the sequences of Args.
+	outlets []*outlet
 }
 
 // Way is what the caller of a method waits for.

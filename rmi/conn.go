@@ -85,8 +85,11 @@ type Conn struct {
 	// large calls and large results; peerStreams counts those of the peer.
 	callSlots, resultSlots chan struct{}
 	peerStreams            atomic.Int64
+	newcomers              atomic.Int64 // of the peer, whose kind may not be known yet
 	// largeArgs and largeResults bound the memory of large payloads.
 	largeArgs, largeResults budget
+
+	items itemStreams
 
 	lane    atomic.Pointer[lane] // this side's; nil until it calls
 	opening chan struct{}        // held by who opens the lane
@@ -155,8 +158,9 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 // Close or Shutdown here, the session's own cause, or a [*ProtocolError].
 func (c *Conn) Err() error { return context.Cause(c.ctx) }
 
-// Busy reports whether a call is under way in either direction.
-func (c *Conn) Busy() bool { return c.out.Load() > 0 || c.in.Load() > 0 }
+// Busy reports whether a call, or an item stream, is under way in either
+// direction.
+func (c *Conn) Busy() bool { return c.out.Load() > 0 || c.in.Load() > 0 || c.items.live.Load() > 0 }
 
 // Close ends the session now. Calls that wait for a reply fail with
 // UNAVAILABLE; the contexts of handlers end, but Close does not wait for
@@ -201,6 +205,7 @@ func (c *Conn) run() {
 			c.lose(s, cause)
 		}
 	}
+	c.endItems(cause)
 	c.loops.Wait()
 	c.workers.close()
 	c.stats.lanes.Store(0)
@@ -222,14 +227,14 @@ func (c *Conn) sessionCause(err error) error {
 
 // accept gives a stream that the peer opened to a goroutine of its own.
 func (c *Conn) accept(stream transport.Stream) {
-	if c.peerStreams.Add(1) > maxPeerStreams {
-		c.peerStreams.Add(-1)
+	if c.newcomers.Add(1) > maxPeerStreams+int64(c.opts.MaxStreams) {
+		c.newcomers.Add(-1)
 		c.stats.refused.Add(1)
 		stream.Close()
 		return
 	}
 	c.loops.Go(func() {
-		defer c.peerStreams.Add(-1)
+		defer c.newcomers.Add(-1)
 		c.readStream(stream)
 	})
 }
@@ -240,6 +245,16 @@ func (c *Conn) readStream(stream transport.Stream) {
 	r := newFrameReader(stream, &c.stats)
 	kind, err := r.kind()
 	if err != nil {
+		stream.Close()
+		return
+	}
+	if kind == streamItems {
+		c.readItems(stream, r)
+		return
+	}
+	defer c.peerStreams.Add(-1)
+	if c.peerStreams.Add(1) > maxPeerStreams {
+		c.stats.refused.Add(1)
 		stream.Close()
 		return
 	}

@@ -74,6 +74,12 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	if len(call.Args.streams) > 0 {
+		if call.outlets, err = c.openArgs(ctx, call); err != nil {
+			return Reply{}, err
+		}
+		defer func() { c.closeOutlets(call.outlets) }() // if the request was not sent
+	}
 	c.stats.callsOut.Add(1)
 	if len(call.Args.Data) > LargePayload {
 		return c.callLarge(ctx, call, timeout)
@@ -111,6 +117,9 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	l.w.buf = append(l.w.buf, call.Args.Data...)
 	p.end = l.w.appended + uint64(len(l.w.buf)-before)
 	l.w.unlock(before, 1)
+	if call.outlets != nil {
+		c.sendArgs(call, id)
+	}
 
 	select {
 	case <-p.done:
@@ -236,9 +245,12 @@ func (c *Conn) answered(h frameHeader, body []byte) error {
 	}
 	p, ok := c.pending.take(h.id)
 	if !ok {
+		if len(payload) > 0 {
+			c.unwanted(h, head)
+		}
 		return nil
 	}
-	reply, failure := c.decodeAnswer(h, head)
+	reply, streams, failure := c.decodeAnswer(h, head)
 	if failure == nil {
 		if len(payload) > c.opts.MaxPayload {
 			failure = c.resultTooBig(uint64(len(payload)))
@@ -246,24 +258,36 @@ func (c *Conn) answered(h frameHeader, body []byte) error {
 			reply.Result.Data = bytes.Clone(payload)
 		}
 	}
+	if streams > 0 {
+		reply.Result.streams, failure = c.resultInlets(h.id, streams, failure)
+	}
 	p.complete(reply, failure)
 	return nil
 }
 
-// decodeAnswer reads the head of a REPLY or ERROR frame.
-func (c *Conn) decodeAnswer(h frameHeader, head []byte) (Reply, *Error) {
+// unwanted has the sequences closed that come with an answer that nobody waits
+// for.
+func (c *Conn) unwanted(h frameHeader, head []byte) {
+	if _, streams, _ := c.decodeAnswer(h, head); streams > 0 {
+		c.refuseInlets(h.id, true, streams)
+	}
+}
+
+// decodeAnswer reads the head of a REPLY or ERROR frame; streams is how many
+// sequences come with it.
+func (c *Conn) decodeAnswer(h frameHeader, head []byte) (reply Reply, streams int, err *Error) {
 	if h.flags&flagsCritical != 0 {
-		return Reply{}, Errorf(Internal, "%s answered in a form (flags %#x) that this version does not know", c.peerName(), h.flags)
+		return Reply{}, 0, Errorf(Internal, "%s answered in a form (flags %#x) that this version does not know", c.peerName(), h.flags)
 	}
 	if h.typ == frameError {
-		return Reply{}, decodeError(head)
+		return Reply{}, 0, decodeError(head)
 	}
 	var rh replyHead
 	if err := rh.decode(head); err != nil {
 		err.Execution = Executed
-		return Reply{}, err
+		return Reply{}, 0, err
 	}
-	return Reply{Result: Payload{Type: rh.typ}, Metadata: rh.metadata}, nil
+	return Reply{Result: Payload{Type: rh.typ}, Metadata: rh.metadata}, rh.streams, nil
 }
 
 // resultTooBig is the error of a call whose result is over the limit.

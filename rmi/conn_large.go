@@ -140,6 +140,9 @@ func (c *Conn) feed(ctx context.Context, id uint64, p *pendingCall, timeout time
 	before := len(w.buf)
 	w.buf = appendRequest(w.buf, id, timeout, call)
 	w.unlock(before, 1)
+	if call.outlets != nil {
+		c.sendArgs(call, id)
+	}
 	for rest := call.Args.Data; len(rest) > 0; {
 		if w.lock(ctx) != nil {
 			return false
@@ -206,7 +209,7 @@ func (c *Conn) readResult(stream transport.Stream, r *frameReader) {
 	if _, ok := c.pending.get(h.id); !ok {
 		return
 	}
-	reply, failure := c.decodeAnswer(h, head)
+	reply, streams, failure := c.decodeAnswer(h, head)
 	if failure == nil && size > uint64(c.opts.MaxPayload) {
 		failure = c.resultTooBig(size)
 	}
@@ -225,7 +228,13 @@ func (c *Conn) readResult(stream transport.Stream, r *frameReader) {
 		}
 		reply.Result.Data = data
 	}
-	if p, ok := c.pending.take(h.id); ok {
-		p.complete(reply, failure)
+	p, ok := c.pending.take(h.id)
+	if !ok {
+		c.refuseInlets(h.id, true, streams)
+		return
 	}
+	if streams > 0 {
+		reply.Result.streams, failure = c.resultInlets(h.id, streams, failure)
+	}
+	p.complete(reply, failure)
 }

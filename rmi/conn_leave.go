@@ -112,10 +112,13 @@ func (c *Conn) watch() {
 	}
 }
 
-// quiet reports whether no call of either side is under way. A method that runs
-// counts among the peer's until nothing that it calls can begin any more, so
-// those are looked at first.
-func (c *Conn) quiet() bool { return c.in.Load() == 0 && c.out.Load() == 0 }
+// quiet reports whether no call of either side, and no item stream, is under way.
+// A method that runs counts among the peer's until nothing that it calls can
+// begin any more, so those are looked at first; and an item stream counts before
+// its call does no more.
+func (c *Conn) quiet() bool {
+	return c.in.Load() == 0 && c.out.Load() == 0 && c.items.live.Load() == 0
+}
 
 // calledBack reports whether ctx belongs to a call of the peer that still runs,
 // so that what is called with it is part of what the peer waits for.
@@ -140,9 +143,10 @@ func (c *Conn) sendGoAway(ctx context.Context, what leaving) error {
 }
 
 // Shutdown leaves in peace: it refuses new calls here, asks the peer to send no
-// more, waits until the calls of both sides have been answered, and ends the
-// session. Calls that the peer sent before it learnt of it are served too, and
-// what a running method calls on its caller, with its context. When
+// more, waits until the calls of both sides have been answered and their item
+// streams have ended, and ends the session. Calls that the peer sent before it
+// learnt of it are served too, and what a running method calls on its caller,
+// with its context. When
 // ctx ends first, what is left is cut off and ctx's error returned. A session
 // that ends otherwise meanwhile is no error here: its calls have failed, and
 // Err says why.

@@ -20,10 +20,16 @@ func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
 	}
 	var rh requestHead
 	if refused := c.admit(h, head, uint64(len(payload)), &rh); refused != nil {
+		c.refuseInlets(h.id, false, rh.streams)
 		return c.refuse(l.w, h, refused)
 	}
 	s := c.newServed(h, &rh, l.intern(rh.object), l.intern(rh.method))
 	s.lane = l.w
+	if rh.streams > 0 {
+		if refused := c.argumentInlets(s, rh.streams); refused != nil {
+			return c.refuse(l.w, h, refused)
+		}
+	}
 	if !c.serving.put(s.id, s) {
 		c.release(s)
 		return c.sameID()
@@ -82,6 +88,7 @@ func (c *Conn) newServed(h frameHeader, rh *requestHead, object, method string) 
 		Object: naming.Name(object), Method: method,
 		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer, Way: wayOf(h.flags),
 		Trail: rh.trail, token: rh.token, promises: rh.promises,
+		replyOnly: h.flags&flagReplyOnly != 0,
 	}}
 	if rh.timeout > 0 {
 		s.deadline = timeAfter(rh.timeout)
@@ -92,6 +99,9 @@ func (c *Conn) newServed(h frameHeader, rh *requestHead, object, method string) 
 // release gives back what an admitted call holds.
 func (c *Conn) release(s *servedCall) {
 	c.buffers.release(s.args)
+	if s.inlets != nil && !s.streaming {
+		dropSources(s.inlets, errCallOver)
+	}
 	if s.release != nil {
 		s.release()
 	}
@@ -209,7 +219,9 @@ func (c *Conn) answer(s *servedCall, reply Reply, failure *Error) {
 		}
 		wanted = false
 	}
-	if wanted {
+	if len(reply.Result.streams) > 0 {
+		c.answerStreaming(s, &reply, failure, wanted)
+	} else if wanted {
 		if failure == nil {
 			failure = c.checkReply(s, &reply)
 		}
@@ -311,10 +323,17 @@ func (c *Conn) readCall(stream transport.Stream, r *frameReader) {
 	}
 	var rh requestHead
 	if refused := c.admit(h, head, size, &rh); refused != nil {
+		c.refuseInlets(h.id, false, rh.streams)
 		c.refuseLarge(stream, h, refused)
 		return
 	}
 	s := c.newServed(h, &rh, string(rh.object), string(rh.method))
+	if rh.streams > 0 {
+		if refused := c.argumentInlets(s, rh.streams); refused != nil {
+			c.refuseLarge(stream, h, refused)
+			return
+		}
+	}
 	if !c.serving.put(s.id, s) {
 		c.release(s)
 		if err := c.sameID(); err != nil {

@@ -32,6 +32,10 @@ const (
 	KindMap TypeKind = "map"
 	// KindStruct has named TypeInfo.Fields.
 	KindStruct TypeKind = "struct"
+	// KindStream is a sequence of TypeInfo.Elem, or of pairs of TypeInfo.Key and
+	// TypeInfo.Elem, of which one item after another travels. A list is taken for
+	// one.
+	KindStream TypeKind = "stream"
 )
 
 // TypeInfo describes the type of a parameter, a result or a part of one.
@@ -48,7 +52,8 @@ type TypeInfo struct {
 	Unsigned bool `json:"unsigned,omitempty"`
 	// Length is the length that a list or bytes must have; 0 for any.
 	Length int `json:"length,omitempty"`
-	// Elem is the type of a list's or a map's elements, Key that of a map's keys.
+	// Elem is the type of a list's or a map's elements, or of a stream's items;
+	// Key that of a map's keys, or of the first halves of a stream of pairs.
 	Elem *TypeInfo `json:"elem,omitempty"`
 	Key  *TypeInfo `json:"key,omitempty"`
 	// Fields are those of a struct, in order. A struct inside itself has none
@@ -87,6 +92,14 @@ func (t TypeInfo) write(b *strings.Builder) {
 		b.WriteString("map<")
 		t.Key.write(b)
 		b.WriteString(", ")
+		t.Elem.write(b)
+		b.WriteByte('>')
+	case t.Kind == KindStream && t.Elem != nil:
+		b.WriteString("stream<")
+		if t.Key != nil {
+			t.Key.write(b)
+			b.WriteString(", ")
+		}
 		t.Elem.write(b)
 		b.WriteByte('>')
 	case t.Kind == KindStruct && t.Recursive:

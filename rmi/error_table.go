@@ -176,7 +176,8 @@ func errorTable(sentinels map[string]error, types map[string]*errorKind) *Errors
 
 // Restore is the [Middleware] of the side that calls: it gives an error that
 // came with the names of sentinels, or with errors of types, that are in t those
-// as its cause, so that errors.Is and errors.AsType find them.
+// as its cause, so that errors.Is and errors.AsType find them. So it does with
+// the error that a stream of the result ends with.
 func (t *Errors) Restore(next Handler) Handler {
 	return HandlerFunc(func(ctx context.Context, call *Call) (Reply, error) {
 		reply, err := next.Handle(ctx, call)
@@ -184,6 +185,9 @@ func (t *Errors) Restore(next Handler) Handler {
 			err = t.restore(err)
 		} else if call.mend != nil {
 			*call.mend = append(*call.mend, t.restore)
+		}
+		for i, source := range reply.Result.streams {
+			reply.Result.streams[i] = restoredSource{source, t}
 		}
 		return reply, err
 	})
@@ -262,4 +266,19 @@ func (k *errorKind) encode(err error) ([]byte, bool) {
 	}
 	data, bad := k.out.append(nil, v, nil)
 	return data, bad == nil
+}
+
+// restoredSource is a sequence whose last error is restored.
+type restoredSource struct {
+	itemSource
+	known *Errors
+}
+
+// next implements itemSource.
+func (s restoredSource) next(ctx context.Context) ([]byte, error) {
+	item, err := s.itemSource.next(ctx)
+	if err != nil && err != io.EOF {
+		err = s.known.restore(err)
+	}
+	return item, err
 }

@@ -83,7 +83,7 @@ func (f *Future[T]) begin(ctx context.Context, h Handler, call *Call, err error)
 				return err
 			}
 			var value T
-			if err := decodeValue(&valueContext{space: spaceOf(h), streams: reply.streams}, reply, &value); err != nil {
+			if err := decodeValue(&valueContext{space: spaceOf(h), streams: reply.streams, ctx: ctx}, reply, &value); err != nil {
 				return badReply(call.Object, call.Method, err)
 			}
 			f.value = value

@@ -39,9 +39,10 @@ func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, 
 	}
 	reply, err := sendCall(ctx, h, call)
 	if err != nil || result == nil {
+		reply.drop(errUnread)
 		return err
 	}
-	if err := decodeValue(&valueContext{space: vc.space, streams: reply.streams}, reply, result); err != nil {
+	if err := decodeValue(&valueContext{space: vc.space, streams: reply.streams, ctx: ctx}, reply, result); err != nil {
 		return badReply(object, method, err)
 	}
 	return nil
@@ -80,7 +81,7 @@ func invokeWay(ctx context.Context, h Handler, way Way, object naming.Name, meth
 // of it before they give it to a [Handler]; the reply is for [DecodeValue]. It
 // carries the metadata of [WithMetadata]. Its errors are those of [Invoke].
 func NewCall(ctx context.Context, object naming.Name, method string, args ...any) (*Call, error) {
-	return newCallWith(ctx, nil, object, method, args)
+	return newCallWith(ctx, &valueContext{}, object, method, args)
 }
 
 // newCallWith is [NewCall] where vc says what may travel.
@@ -88,6 +89,7 @@ func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, meth
 	call := newCall(ctx, object, method)
 	var err error
 	if call.Args, err = encodeArgs(vc, args); err != nil {
+		vc.drop(err)
 		return nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
 	return call, nil
@@ -99,11 +101,16 @@ func newCall(ctx context.Context, object naming.Name, method string) *Call {
 	return &Call{Object: object, Method: method, Metadata: said.metadata, Trail: trailFrom(ctx), replyMetadata: said.reply}
 }
 
-// sendCall has h carry out call and returns the result as it came.
+// sendCall has h carry out call and returns the result as it came. It ends the
+// sequences of the arguments once nobody can want them any more: when the call
+// has failed, or has been answered without a sequence that may build on them.
 func sendCall(ctx context.Context, h Handler, call *Call) (Payload, error) {
 	reply, err := h.Handle(ctx, call)
 	if call.replyMetadata != nil {
 		*call.replyMetadata = reply.Metadata
+	}
+	if len(call.Args.streams) > 0 && (err != nil || len(reply.Result.streams) == 0) {
+		call.Args.drop(errCallOver)
 	}
 	if err == nil {
 		return reply.Result, nil

@@ -85,10 +85,39 @@ func (r *frameReader) nextHead() (h frameHeader, head []byte, payload uint64, er
 	return h, head, payload, err
 }
 
+// number reads a number that stands before the first frame of a stream.
+func (r *frameReader) number() (uint64, error) {
+	for {
+		x, n := uvarint(r.buf[r.start:r.end])
+		if n > 0 {
+			r.start += n
+			return x, nil
+		}
+		if n < 0 {
+			return 0, errBadVarint
+		}
+		if err := r.fill(); err != nil {
+			return 0, unexpected(err)
+		}
+	}
+}
+
 // payload reads n bytes into memory of their own. The memory grows as they
 // arrive, so that a peer has to send what it makes us set aside.
 func (r *frameReader) payload(n uint64) ([]byte, error) {
-	out := make([]byte, 0, min(n, payloadStep))
+	out, err := r.extend(nil, n)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// extend is payload where out was read already. After an error what it returns
+// can be extended further.
+func (r *frameReader) extend(out []byte, n uint64) ([]byte, error) {
+	if out == nil {
+		out = make([]byte, 0, min(n, payloadStep))
+	}
 	for uint64(len(out)) < n {
 		if len(out) == cap(out) {
 			grown := make([]byte, len(out), min(n, 2*uint64(cap(out))))
@@ -100,7 +129,7 @@ func (r *frameReader) payload(n uint64) ([]byte, error) {
 		if k == 0 {
 			var err error
 			if k, err = r.r.Read(out[len(out):cap(out)]); k == 0 && err != nil {
-				return nil, unexpected(err)
+				return out, unexpected(err)
 			}
 			r.stats.bytesReceived.Add(uint64(k))
 		}

@@ -93,8 +93,9 @@ const (
 	// maxLargeStreams bounds the streams that one side has open at a time for
 	// large calls, and again for large results; those beyond it wait.
 	maxLargeStreams = 64
-	// maxPeerStreams bounds the streams that the peer may have open; one more
-	// is closed unread. It leaves room for what maxLargeStreams allows twice.
+	// maxPeerStreams bounds the streams that the peer may have open, besides
+	// item streams; one more is closed unread. It leaves room for what
+	// maxLargeStreams allows twice.
 	maxPeerStreams = 256
 	// maxLanes bounds the lanes of a session, of both sides.
 	maxLanes = 16
@@ -106,6 +107,7 @@ const (
 // The defaults of [ConnOptions].
 const (
 	DefaultMaxInFlight    = 4096
+	DefaultMaxStreams     = 1024
 	DefaultMaxPayload     = 64 << 20
 	DefaultMaxLargeMemory = 256 << 20
 	DefaultMaxBuffered    = 1 << 20
@@ -123,8 +125,14 @@ type ConnOptions struct {
 	// time. One more is refused at once with RESOURCE_EXHAUSTED, not executed.
 	// Default 4096.
 	MaxInFlight int
-	// MaxPayload is the largest payload, in bytes, that is sent or taken. A
-	// larger one fails with RESOURCE_EXHAUSTED: on this side before anything is
+	// MaxStreams bounds the item streams of the calls that come from the peer at
+	// a time, and again of those that go to it. A call whose arguments would
+	// bring more is refused with RESOURCE_EXHAUSTED, not executed; one whose
+	// result would, fails with it. Default 1024; transport.Options.MaxStreams
+	// bounds all streams of a session.
+	MaxStreams int
+	// MaxPayload is the largest payload, and the largest item of a stream, in
+	// bytes, that is sent or taken. A larger one fails with RESOURCE_EXHAUSTED: on this side before anything is
 	// sent, from the peer without being read. The session lives on.
 	// Default 64 MiB.
 	MaxPayload int
@@ -169,6 +177,7 @@ func (o ConnOptions) withDefaults() ConnOptions {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	setDefault(&o.MaxInFlight, DefaultMaxInFlight)
+	setDefault(&o.MaxStreams, DefaultMaxStreams)
 	setDefault(&o.MaxPayload, DefaultMaxPayload)
 	setDefault(&o.MaxLargeMemory, DefaultMaxLargeMemory)
 	o.MaxLargeMemory = max(o.MaxLargeMemory, int64(o.MaxPayload))

@@ -33,7 +33,9 @@ type plan struct {
 	variadic   bool
 	fails      bool
 	idempotent bool
-	info       MethodInfo
+	// streams says that a parameter or a result is a sequence.
+	streams bool
+	info    MethodInfo
 	// direct, when not nil, does the whole call for a common signature without
 	// reflection. It gets the arguments after their head.
 	direct directCall
@@ -81,6 +83,12 @@ func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error)
 			reasons = append(reasons, fmt.Errorf("parameter %d: %w", i-first+1, err))
 			continue
 		}
+		if s.stream != nil {
+			p.streams = true
+			if p.variadic && i == t.NumIn()-1 {
+				reasons = append(reasons, fmt.Errorf("parameter %d: %v is a sequence, and one cannot be variadic", i-first+1, in))
+			}
+		}
 		p.params = append(p.params, s)
 		p.info.Params = append(p.info.Params, ParamInfo{Type: s.info()})
 	}
@@ -95,6 +103,7 @@ func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error)
 			reasons = append(reasons, fmt.Errorf("result %d: %w", i+1, err))
 			continue
 		}
+		p.streams = p.streams || s.stream != nil
 		p.results = append(p.results, s)
 		p.info.Results = append(p.info.Results, s.info())
 	}

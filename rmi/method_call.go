@@ -19,6 +19,9 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 		}
 		return p.direct(ctx, args, fails)
 	}
+	if len(call.Args.streams) > 0 && codec == nil {
+		return nil, p.badArgs(&ValueError{Reason: "a sequence came as an argument, and it takes none"})
+	}
 	s := p.slots.Get().(*argSlots)
 	// Not deferred: after a panic the slots are dropped, and not reused.
 	if codec == nil {
@@ -154,6 +157,9 @@ func (r *rootShape) append(dst []byte, v reflect.Value, vc *valueContext) ([]byt
 			}
 			return appendBytesItem(dst, v.Bytes()), nil
 		}
+	}
+	if r.stream != nil {
+		return r.stream.appendStream(dst, v, vc)
 	}
 	if r.deep {
 		if err := checkDepth(v, 0, 0); err != nil {

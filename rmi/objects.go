@@ -133,11 +133,8 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 		if _, ok := ctx.Deadline(); !ok {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, call.Timeout)
-			defer func() {
-				if len(reply.Result.streams) == 0 {
-					cancel()
-				}
-			}()
+			defer cancel() // it bounds the reply, and not what that brings
+			call.replyOnly = true
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -165,12 +162,22 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 		return reply, nil
 	}
 	vc := valueContext{space: o.space, streams: call.Args.streams}
+	var life *methodLife
+	if p.streams {
+		life = o.beginLife(ctx, call)
+		ctx = life.ctx
+	}
 	var method *callContext
 	if p.hasContext {
 		method = withCall(ctx, call, p, o.space)
 		ctx = method
 	}
-	result, err := p.call(ctx, call, codec, &o.fails, &vc)
+	var result []byte
+	if life != nil {
+		result, err = p.callStreaming(ctx, call, codec, &vc, life)
+	} else {
+		result, err = p.call(ctx, call, codec, &o.fails, &vc)
+	}
 	if err != nil {
 		return Reply{}, o.guard.untraced(call, err)
 	}

@@ -17,7 +17,7 @@ const MaxLocalOneWay = 4096
 // until the method has returned.
 func (o *Objects) begin(ctx context.Context, call *Call) error {
 	if len(call.Args.streams) > 0 {
-		return refusal(InvalidArgument, "call %s: a one-way call cannot bring sequences, since nobody would wait until they have been read", target(call))
+		return oneWaySequence(call)
 	}
 	if o.oneWay.Add(1) > MaxLocalOneWay {
 		o.oneWay.Add(-1)
@@ -40,4 +40,9 @@ func (o *Objects) begin(ctx context.Context, call *Call) error {
 		}
 	}()
 	return nil
+}
+
+// oneWaySequence refuses a one-way call that brings sequences.
+func oneWaySequence(call *Call) *Error {
+	return refusal(InvalidArgument, "call %s: a one-way call cannot bring sequences, since nobody would wait until they have been read", target(call))
 }

@@ -122,7 +122,8 @@ func TestCallsThatCannotBeCarriedOutSayWhy(t *testing.T) {
 		{"shop", "sum", []any{1, 2, "x"}, InvalidArgument, `shop.sum: argument 3 (more): want int, got a string ("x")`},
 		{"shop", "place", []any{map[string]any{"items": []any{map[string]any{"count": 256}}}}, InvalidArgument,
 			"shop.place: argument 1: items[0].count: want int, got an integer (256): uint8 holds 0 to 255"},
-		{"shop", "any", []any{make(chan int)}, InvalidArgument, "shop.any: argument 1: chan int cannot travel: unsupported type: chan int"},
+		{"shop", "any", []any{make(chan<- int)}, InvalidArgument, "shop.any: argument 1: chan<- int cannot travel: unsupported type: chan<- int"},
+		{"shop", "any", []any{make(chan int)}, InvalidArgument, "shop.any: a sequence came as an argument, and it takes none"},
 		{"add", "", []any{1}, InvalidArgument, "add: it takes 2 arguments and got 1: add(a: int, b: int) -> int"},
 		{"add", "", []any{1, 2.5}, InvalidArgument, "add: argument 2 (b): want int, got a float (2.5): it has a fraction"},
 	}

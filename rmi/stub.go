@@ -196,6 +196,8 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 		shape, err := shapeOf(in, outward)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("parameter %d: %w", len(s.params)+1, err))
+		} else if shape.stream != nil && s.variadic && i == t.NumIn()-1 {
+			problems = append(problems, fmt.Errorf("parameter %d: %v is a sequence, and one cannot be variadic", len(s.params)+1, in))
 		}
 		s.params = append(s.params, shape)
 	}
@@ -215,6 +217,9 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 			continue
 		}
 		shape, err := shapeOf(out, inward)
+		if err == nil {
+			err = shape.readable()
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("result %d: %w", i+1, err))
 		}
@@ -273,8 +278,10 @@ func (s *stubFunc) exchange(in, out []reflect.Value) error {
 	}
 	reply, err := sendCall(ctx, s.h, call)
 	if err != nil || len(s.shapes) == 0 {
+		reply.drop(errUnread)
 		return err
 	}
+	vc.ctx = ctx
 	if err := s.decode(reply, out, &vc); err != nil {
 		return badReply(s.object, s.tag.method, err)
 	}
@@ -294,6 +301,7 @@ func (s *stubFunc) prepare(in []reflect.Value, vc *valueContext) (context.Contex
 	call.Idempotent, call.Way = s.tag.idempotent, s.tag.way
 	var err error
 	if call.Args, err = s.encode(in, vc); err != nil {
+		vc.drop(err)
 		return ctx, nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
 	return ctx, call, nil
@@ -301,7 +309,8 @@ func (s *stubFunc) prepare(in []reflect.Value, vc *valueContext) (context.Contex
 
 // decode decodes a result into out.
 func (s *stubFunc) decode(p Payload, out []reflect.Value, vc *valueContext) error {
-	vc.streams = p.streams
+	vc.streams, vc.claimed = p.streams, 0
+	defer vc.dropUnclaimed()
 	if p.Type != ContentCBOR {
 		return &ContentError{Type: p.Type}
 	}

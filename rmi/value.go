@@ -83,7 +83,16 @@ func decodeValue(vc *valueContext, p Payload, into any) error {
 	if p.Type != ContentCBOR {
 		return &ContentError{Type: p.Type}
 	}
+	if vc == nil && len(p.streams) > 0 {
+		vc = &valueContext{streams: p.streams}
+	}
+	if len(p.streams) > 0 {
+		defer vc.dropUnclaimed()
+	}
 	if v, ok := into.(*any); ok {
+		if len(p.streams) > 0 {
+			return decodeAnyResult(p.Data, v, vc)
+		}
 		rest, err := decodeAny(p.Data, v, vc)
 		if err == nil && len(rest) > 0 {
 			err = errTrailing
@@ -96,6 +105,9 @@ func decodeValue(vc *valueContext, p Payload, into any) error {
 	}
 	shape, err := shapeOf(v.Type().Elem(), inward)
 	if err != nil {
+		return fmt.Errorf("decode value: %w", err)
+	}
+	if err := shape.readable(); err != nil {
 		return fmt.Errorf("decode value: %w", err)
 	}
 	rest, err := shape.decode(p.Data, v.Elem(), into, vc)

@@ -39,6 +39,8 @@ func decodeAny(data []byte, into *any, vc *valueContext) ([]byte, error) {
 		return data[h.size:], nil
 	case h.isNull():
 		return data[h.size:], nil
+	case h.major == cborTag && h.arg == tagStream:
+		return decodeAnyStream(data, into, vc)
 	}
 	if len(data) > lightestSuspect {
 		n, err := itemLen(data)

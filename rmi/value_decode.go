@@ -16,6 +16,9 @@ func (r *rootShape) decode(data []byte, v reflect.Value, ptr any, vc *valueConte
 	if r.direct {
 		return r.decodeScalar(data, v)
 	}
+	if r.stream != nil {
+		return r.decodeStream(data, v, vc)
+	}
 	if p, ok := ptr.(*any); ok {
 		return decodeAny(data, p, vc)
 	}

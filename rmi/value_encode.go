@@ -38,6 +38,9 @@ func appendValue(dst []byte, v any, vc *valueContext) ([]byte, error) {
 		}
 		return appendBytesItem(dst, v), nil
 	}
+	if out, is, err := appendSequence(dst, v, vc); is {
+		return out, err
+	}
 	if err := checkDepth(reflect.ValueOf(v), 0, 0); err != nil {
 		return nil, err
 	}

@@ -59,6 +59,8 @@ type rootShape struct {
 	exact, floats, deep bool
 	// largest is the size of the largest element of a list or a map in it.
 	largest int
+	// stream, when not nil, says that it is a sequence.
+	stream *streamForm
 }
 
 // kindPointer is the kind of a node that stands for a pointer; what it points to
@@ -79,6 +81,12 @@ var shapes sync.Map // of shapeKey to *rootShape
 func shapeOf(t reflect.Type, dir direction) (*rootShape, error) {
 	if s, ok := shapes.Load(shapeKey{t, dir}); ok {
 		return s.(*rootShape), nil
+	}
+	if root, err := streamShape(t, dir); root != nil || err != nil {
+		if err == nil {
+			shapes.Store(shapeKey{t, dir}, root)
+		}
+		return root, err
 	}
 	b := shapeBuilder{dir: dir, nodes: map[reflect.Type]*shape{}}
 	node, err := b.build(t)
@@ -163,6 +171,9 @@ type shapeBuilder struct {
 func (b *shapeBuilder) build(t reflect.Type) (*shape, error) {
 	if n, ok := b.nodes[t]; ok {
 		return n, nil
+	}
+	if err := nestedStream(t); err != nil {
+		return nil, err
 	}
 	n := &shape{t: t, length: -1}
 	b.nodes[t] = n

@@ -264,7 +264,8 @@ func TestWhatCannotTravelIsRefusedBySender(t *testing.T) {
 		{"ring of pointers", ring, "contains itself"},
 		{"pointer to itself", loop, "contains itself"},
 		{"too deep", deep, "deeper than 64"},
-		{"channel", make(chan int), "unsupported type: chan int"},
+		{"channel", make(chan int), "is a sequence, and none can travel here"},
+		{"channel to send to", make(chan<- int), "unsupported type: chan<- int"},
 		{"channel inside", []any{func() {}}, "unsupported type: func()"},
 	}
 	for _, tt := range tests {

@@ -18,6 +18,10 @@ type servedCall struct {
 	id   uint64
 	call Call
 	args *[]byte // what call.Args is kept in; nil when it has memory of its own
+	// inlets are the sequences of the arguments. They end with the call, or,
+	// when it is streaming, with the sequences of the result.
+	inlets    []itemSource
+	streaming bool
 
 	// lane is what the call came by; nil when it had a stream of its own.
 	lane *writer

@@ -88,6 +88,9 @@ type Call struct {
 	replyMetadata *Metadata
 	// outlets are the streams that were opened for the sequences of Args.
 	outlets []*outlet
+	// argsSent says that the sequences of Args have begun to be sent, so that the
+	// call cannot be sent to another.
+	argsSent bool
 }
 
 // Way is what the caller of a method waits for.

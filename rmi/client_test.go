@@ -230,7 +230,7 @@ func TestClientLeavesOtherErrorsAlone(t *testing.T) {
 	if e, ok := errors.AsType[*Error](err); !ok || e.Message != "never at 7" || text != "" {
 		t.Errorf("got %v and %q, want the method's own error and nothing", err, text)
 	}
-	err = c.Call(t.Context(), Method{Name: "put"}, nil, make(chan int))
+	err = c.Call(t.Context(), Method{Name: "put"}, nil, make(chan<- int))
 	if _, ok := errors.AsType[*ArgumentError](err); !ok {
 		t.Errorf("got %v, want an ArgumentError", err)
 	}

@@ -352,7 +352,7 @@ func (c *Conn) openArgs(ctx context.Context, call *Call) ([]*outlet, error) {
 // sendArgs sends the sequences of call's arguments, after the request with id.
 func (c *Conn) sendArgs(call *Call, id uint64) {
 	outlets := call.outlets
-	call.outlets = nil
+	call.outlets, call.argsSent = nil, true
 	c.startOutlets(outlets, id, true, nil)
 }
 

@@ -363,7 +363,7 @@ func unreachable(e *endpoint, err error) error {
 // instance can do better.
 func elsewhere(err error, call *Call) bool {
 	fe, ok := errors.AsType[*Error](err)
-	if !ok {
+	if !ok || call.argsSent {
 		return false
 	}
 	switch fe.Code {

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"farcall.dev/gateway"
@@ -116,6 +117,10 @@ type RegisterOptions struct {
 	// Docs are words for describe: what the thing is and does, and the names of
 	// its methods' parameters.
 	Docs rmi.Docs
+	// Properties are the fields and computed values that callers may read and
+	// write; Guard is held while a field is. See rmi.ExportOptions.
+	Properties []rmi.Property
+	Guard      sync.Locker
 }
 
 // Call calls a method of the object called name and returns its result as a T.

@@ -138,7 +138,7 @@ func (m *Mesh) register(ctx context.Context, name naming.Name, kind naming.Kind,
 	if err != nil {
 		return err
 	}
-	err = export(rmi.ExportOptions{Methods: opts.Methods, Docs: opts.Docs})
+	err = export(rmi.ExportOptions{Methods: opts.Methods, Docs: opts.Docs, Properties: opts.Properties, Guard: opts.Guard})
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ type InterfaceInfo struct {
 	Doc string `json:"doc,omitempty"`
 	// Go is the Go type that serves it.
 	Go string `json:"go"`
-	// Digest is a digest of the methods' names, parameter and result types, in
-	// hexadecimal: equal digests mean equal interfaces. Names of parameters,
+	// Digest is a digest of the methods' names, parameter and result types, and of
+	// the properties, in hexadecimal: equal digests mean equal interfaces. Names of parameters,
 	// docs and Go types do not enter it.
 	Digest string `json:"digest"`
 	// Scope says how many instances of the object there are; empty for one that
@@ -29,6 +29,8 @@ type InterfaceInfo struct {
 	Scope Scope `json:"scope,omitempty"`
 	// Methods are sorted by name. A function has one, whose name is empty.
 	Methods []MethodInfo `json:"methods"`
+	// Properties are sorted by name; see [Property].
+	Properties []PropertyInfo `json:"properties,omitempty"`
 }
 
 // MethodInfo describes one method.
@@ -71,6 +73,17 @@ func (i InterfaceInfo) Method(name string) (MethodInfo, bool) {
 		}
 	}
 	return MethodInfo{}, false
+}
+
+// Property returns the property that a caller means by name, be it the wire name
+// or the Go name.
+func (i InterfaceInfo) Property(name string) (PropertyInfo, bool) {
+	for _, p := range i.Properties {
+		if p.Name == name || p.Go == name && name != "" {
+			return p, true
+		}
+	}
+	return PropertyInfo{}, false
 }
 
 // Signature writes the method for people:
@@ -132,8 +145,8 @@ type Describer interface {
 	RMIDocs() Docs
 }
 
-// digest returns the digest of methods, which are sorted.
-func digest(methods []MethodInfo) string {
+// digest returns the digest of methods and properties, which are sorted.
+func digest(methods []MethodInfo, properties []PropertyInfo) string {
 	var b strings.Builder
 	for _, m := range methods {
 		fmt.Fprintf(&b, "%s(", m.Name)
@@ -145,6 +158,11 @@ func digest(methods []MethodInfo) string {
 			r.writeExact(&b)
 		}
 		b.WriteString(")\n")
+	}
+	for _, p := range properties {
+		fmt.Fprintf(&b, "property %s %t ", p.Name, p.ReadOnly)
+		p.Type.writeExact(&b)
+		b.WriteString("\n")
 	}
 	sum := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(sum[:16])

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -221,10 +222,16 @@ func (obj *object) noMethod(method string) *Error {
 	}
 	names := make([]string, 0, len(obj.plans))
 	for _, p := range obj.plans {
-		names = append(names, p.name)
+		if !strings.HasPrefix(p.name, reservedPrefix) {
+			names = append(names, p.name)
+		}
 	}
 	if method == "" {
 		e.Message = fmt.Sprintf("%s is an object; say which method to call: %s", name, listed(names))
+		return e
+	}
+	if method == GetMethod || method == SetMethod || method == PropertiesMethod {
+		e.Message = fmt.Sprintf("%s has no properties: its owner lists none", name)
 		return e
 	}
 	hint := didYouMean(SnakeCase(method), names)

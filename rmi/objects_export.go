@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"farcall.dev/naming"
 )
@@ -19,6 +20,15 @@ type ExportOptions struct {
 	// Docs add to what the object itself supplies as a [Describer], and go
 	// before it. The "method" of a function is "".
 	Docs Docs
+	// Properties are the fields, and computed values, that callers may read and
+	// write. A function has none.
+	Properties []Property
+	// Guard is held while a field is read or written, and not while Get and Set of
+	// a property run; its RLocker, where it has one, while it is read. The object's
+	// own methods should hold it when they use these fields. Nil: the object
+	// itself, where it is a sync.Locker; else a lock of its own, which keeps only
+	// callers from each other.
+	Guard sync.Locker
 }
 
 // ExportError says why something cannot be exported: every reason at once.
@@ -28,8 +38,9 @@ type ExportError struct {
 	Type string
 	// Reason concerns the whole; empty when it is the methods.
 	Reason string
-	// Methods are the methods that cannot be exported.
-	Methods []MethodProblem
+	// Methods are the methods that cannot be exported, Properties the properties.
+	Methods    []MethodProblem
+	Properties []PropertyProblem
 
 	cause error
 }
@@ -58,6 +69,13 @@ func (e *ExportError) Error() string {
 			sep = ": "
 		}
 		fmt.Fprintf(&b, "%s%s: %s", sep, m.Method, m.Reason)
+	}
+	for _, p := range e.Properties {
+		sep := "\n\t"
+		if len(e.Properties)+len(e.Methods) == 1 {
+			sep = ": "
+		}
+		fmt.Fprintf(&b, "%sproperty %q: %s", sep, p.Property, p.Reason)
 	}
 	return b.String()
 }
@@ -111,7 +129,7 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 		x.instances = &instanced{all: o.made, factory: factory, object: name}
 	}
 	x.docs = docsFor(v, opts)
-	if err := x.choose(opts.Methods); err != nil {
+	if err := x.choose(opts.Methods); err != nil && (len(opts.Methods) > 0 || len(opts.Properties) == 0) {
 		return fail(err.Error())
 	}
 	for _, m := range x.chosen {
@@ -120,11 +138,13 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 	for _, unknown := range x.docs.unknownIn(x.has) {
 		x.problem(unknown, "docs are given for it, and there is no such method")
 	}
-	if len(x.problems) > 0 {
-		return &ExportError{Name: name, Type: goName(x.t), Methods: x.problems}
+	properties, reserved := x.properties(opts)
+	if len(x.problems) > 0 || len(x.badProperties) > 0 {
+		return &ExportError{Name: name, Type: goName(x.t), Methods: x.problems, Properties: x.badProperties}
 	}
 	obj := newObject(name, naming.KindObject, goName(x.t), x.docs, x.plans)
 	obj.info.Scope, obj.instances = factory.scope, x.instances
+	obj.addProperties(properties, reserved)
 	return o.add(obj)
 }
 
@@ -143,8 +163,8 @@ func (o *Objects) ExportFunc(name naming.Name, fn any, opts ExportOptions) error
 		return fail("the function is nil")
 	case v.Kind() != reflect.Func:
 		return fail("it is not a function; use Export")
-	case len(opts.Methods) > 0:
-		return fail("a function has no methods to choose from")
+	case len(opts.Methods) > 0 || len(opts.Properties) > 0:
+		return fail("a function has no methods to choose from, and no properties")
 	}
 	p, err := newPlan(name, "", v)
 	if err != nil {
@@ -175,7 +195,7 @@ func newObject(name naming.Name, kind naming.Kind, goType string, docs Docs, pla
 		p.info.Name, p.info.Idempotent = p.name, p.idempotent
 		obj.info.Methods = append(obj.info.Methods, p.info)
 	}
-	obj.info.Digest = digest(obj.info.Methods)
+	obj.info.Digest = digest(obj.info.Methods, nil)
 	return obj
 }
 
@@ -194,6 +214,8 @@ type exporter struct {
 	chosen   []reflect.Method
 	plans    []*plan
 	problems []MethodProblem
+
+	badProperties []PropertyProblem
 }
 
 func (x *exporter) problem(method, reason string) {

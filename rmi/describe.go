@@ -79,7 +79,7 @@ func (i InterfaceInfo) Method(name string) (MethodInfo, bool) {
 // or the Go name.
 func (i InterfaceInfo) Property(name string) (PropertyInfo, bool) {
 	for _, p := range i.Properties {
-		if p.Name == name || p.Go == name && name != "" {
+		if p.Name == SnakeCase(name) || p.Go == name && name != "" {
 			return p, true
 		}
 	}

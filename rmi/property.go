@@ -91,7 +91,11 @@ type accessor struct {
 
 // find returns the property that a caller means by name.
 func (ps *properties) find(name string) (*property, error) {
-	if p := ps.byName[name]; p != nil {
+	p := ps.byName[name]
+	if p == nil {
+		p = ps.byName[SnakeCase(name)]
+	}
+	if p != nil {
 		return p, nil
 	}
 	names := make([]string, len(ps.infos))

@@ -120,7 +120,7 @@ func TestPropertiesAreReadAndWritten(t *testing.T) {
 			wantProperty(t, h, name, "nested", struct{ Depth uint8 }{9})
 			wantProperty(t, h, name, "street_name", "main")
 			wantProperty(t, h, name, "owner", "bob")
-			wantProperty(t, h, name, "total", 3.75)
+			wantProperty(t, h, name, "Total", 3.75)
 			wantProperty(t, h, name, "greeting", "hello")
 
 			if err := Set(t.Context(), h, name, "size", nil); err != nil || s.Size != nil {

@@ -127,7 +127,7 @@ Exit codes:` + exits.String(),
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	a.completeFlags(root)
 	root.AddCommand(
-		a.invokeCommand(), a.callCommand(),
+		a.invokeCommand(), a.callCommand(), a.getCommand(), a.setCommand(),
 		a.listCommand(), a.describeCommand(), a.resolveCommand(), a.pingCommand(),
 		a.versionCommand(),
 	)

@@ -83,16 +83,21 @@ func (a *app) completeInvoke(cmd *cobra.Command, args []string, toComplete strin
 			if err != nil {
 				return nil
 			}
-			var out []cobra.Completion
-			for _, method := range info.Methods {
-				if strings.HasPrefix(method.Name, toComplete) {
-					out = append(out, cobra.CompletionWithDesc(method.Name, signature("", method)))
-				}
-			}
-			return out
+			return methodsLike(info, toComplete)
 		}), cobra.ShellCompDirectiveNoFileComp
 	}
 	return a.completeArgument(cmd, naming.Name(args[0]), args[1], toComplete)
+}
+
+// methodsLike returns the methods of info that begin with prefix.
+func methodsLike(info rmi.InterfaceInfo, prefix string) []cobra.Completion {
+	var out []cobra.Completion
+	for _, method := range info.Methods {
+		if strings.HasPrefix(method.Name, prefix) {
+			out = append(out, cobra.CompletionWithDesc(method.Name, signature("", method)))
+		}
+	}
+	return out
 }
 
 // completeCall completes the words of call: a function, then its arguments.

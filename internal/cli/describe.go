@@ -16,12 +16,13 @@ import (
 // describeCommand is "client describe".
 func (a *app) describeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "describe NAME [METHOD]",
+		Use:     "describe NAME [METHOD|FIELD]",
 		GroupID: groupLook,
 		Short:   "Show what can be called under a name",
 		Long: `describe asks an instance of NAME for its methods and shows each with its
-parameters, results and what it does; or METHOD alone. A type in braces is a
-struct, and is given as a JSON object with those fields.
+parameters, results and what it does, and its properties; or METHOD or FIELD
+alone. A type in braces is a struct, and is given as a JSON object with those
+fields.
 
 The format go is Go source: an interface with a typed client for it, to save
 as a package of its own. openapi is the OpenAPI 3.1 document of the calls by
@@ -33,7 +34,7 @@ result of each method, in the same form.`,
   client describe add -o json
   client describe greeting -o go > greeting/greeting.go`,
 		RunE: a.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			if err := wantArgs(cmd.CommandPath(), args, 1, 2, "the NAME of an object or function, and perhaps a METHOD", "client describe greeting"); err != nil {
+			if err := wantArgs(cmd.CommandPath(), args, 1, 2, "the NAME of an object or function, and perhaps a METHOD or a FIELD", "client describe greeting"); err != nil {
 				return err
 			}
 			name, err := parseName(args[0])
@@ -48,13 +49,19 @@ result of each method, in the same form.`,
 	}
 }
 
-// completeDescribe completes a name, then one of its methods.
+// completeDescribe completes a name, then one of its methods and properties.
 func (a *app) completeDescribe(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	switch len(args) {
 	case 0:
 		return a.names(cmd, anyKind, toComplete), cobra.ShellCompDirectiveNoFileComp
 	case 1:
-		return a.completeInvoke(cmd, args, toComplete)
+		return a.completing(cmd, func(ctx context.Context, m *farcall.Mesh) []cobra.Completion {
+			info, err := m.Describe(ctx, naming.Name(args[0]), a.global.pin())
+			if err != nil {
+				return nil
+			}
+			return append(methodsLike(info, toComplete), propertiesLike(info, toComplete)...)
+		}), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
@@ -70,11 +77,17 @@ func (a *app) describe(ctx context.Context, m *farcall.Mesh, name naming.Name, o
 		return err
 	}
 	if len(only) > 0 {
-		method, ok := info.Method(only[0])
-		if !ok {
+		method, isMethod := info.Method(only[0])
+		property, isProperty := info.Property(only[0])
+		info.Doc, info.Scope = "", ""
+		switch {
+		case isMethod:
+			info.Methods, info.Properties = []rmi.MethodInfo{method}, nil
+		case isProperty:
+			info.Methods, info.Properties = nil, []rmi.PropertyInfo{property}
+		default:
 			return a.noMethod(info, only[0])
 		}
-		info.Doc, info.Methods = "", []rmi.MethodInfo{method}
 	}
 	if note := differing(entry); note != "" && a.global.node == "" {
 		fmt.Fprintf(a.opts.Stderr, "client: the instances of %s do not all have the same interface: %s; --node asks a certain one\n", cleanLine(string(name)), note)
@@ -93,7 +106,10 @@ func describeText(w io.Writer, info rmi.InterfaceInfo, entry *naming.Entry) erro
 	if info.Doc != "" {
 		fmt.Fprintf(&b, "%s\n", indent(info.Doc, ""))
 	}
-	if len(info.Methods) == 0 {
+	if words := scopeText(info.Scope); words != "" {
+		fmt.Fprintf(&b, "%s\n", words)
+	}
+	if len(info.Methods) == 0 && len(info.Properties) == 0 {
 		b.WriteString("\n  (no methods)\n")
 	}
 	roomy := true // a method with words below it stands apart from the next
@@ -111,8 +127,31 @@ func describeText(w io.Writer, info rmi.InterfaceInfo, entry *naming.Entry) erro
 		}
 		roomy = words != ""
 	}
+	if len(info.Properties) > 0 {
+		b.WriteString("\nProperties:\n\n")
+	}
+	for _, p := range info.Properties {
+		fmt.Fprintf(&b, "  %s\n", propertyText(p))
+		if p.Doc != "" {
+			fmt.Fprintf(&b, "%s\n", indent(p.Doc, "      "))
+		}
+	}
 	_, err := io.WriteString(w, clean(b.String()))
 	return err
+}
+
+// scopeText says how many instances there are of an object that is not itself
+// exported.
+func scopeText(s rmi.Scope) string {
+	switch s {
+	case rmi.Shared:
+		return "One instance for all callers, made for the first call."
+	case rmi.PerSession:
+		return "One instance for each calling process."
+	case rmi.PerCall:
+		return "One instance for each call."
+	}
+	return ""
 }
 
 // indent puts margin before each line of text that holds anything.
@@ -166,7 +205,14 @@ func (a *app) interfaceOf(ctx context.Context, m *farcall.Mesh, name naming.Name
 // noMethod is the failure of a method that is not in info.
 func (a *app) noMethod(info rmi.InterfaceInfo, method string) error {
 	f := &failure{code: ExitNotFound, err: fmt.Errorf("%s has no method %s", info.Name, quoted(method))}
-	switch names := methodNames(info); {
+	names := methodNames(info)
+	if len(info.Properties) > 0 {
+		f.err = fmt.Errorf("%s has no method and no property %s", info.Name, quoted(method))
+	}
+	for _, p := range info.Properties {
+		names = append(names, p.Name)
+	}
+	switch {
 	case info.Kind == naming.KindFunction:
 		f.err = fmt.Errorf("%s is a function and has no methods", info.Name)
 		f.hint = "client describe " + quoted(string(info.Name))

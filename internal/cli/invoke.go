@@ -141,6 +141,11 @@ func (a *app) callIn(ctx context.Context, m *farcall.Mesh, t target, words []wor
 	if err != nil {
 		return nil, err
 	}
+	return a.send(ctx, m, t, args, as)
+}
+
+// send sends a call of t, encoded by as, and returns its result.
+func (a *app) send(ctx context.Context, m *farcall.Mesh, t target, args []any, as encoding) (any, error) {
 	call, err := as.newCall(ctx, a, t, args)
 	if err != nil {
 		return nil, a.callFailed(err, t, "")

@@ -54,8 +54,8 @@ func (a *app) setCommand() *cobra.Command {
 		Short:   "Set a property of an object",
 		Long: `set gives FIELD, a property of the object called NAME, a VALUE, which is written
 as an argument of invoke is: a string as it is, lists, maps and structs as JSON,
-@path for the content of a file, - for standard input. Flags go before NAME: what
-follows FIELD is taken as it is, be it -3.`,
+@path for the content of a file, - for standard input. Flags go before NAME:
+what follows FIELD is taken as it is, be it -3.`,
 		Example: `  client set shop price 2.5
   client set shop opening_hours '["9-12", "14-18"]'
   client set shop logo @logo.png`,

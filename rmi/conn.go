@@ -35,8 +35,14 @@ import (
 // reader that has its reply, the caller that gives up, or the keeper when the
 // session has ended. So it is completed exactly once.
 //
+// Repetition. A call with a number outlives its connection: it is entered in the
+// records of the Session when a worker takes it. A copy of it, on whatever Conn,
+// gets the recorded answer; while the call runs, a copy is held by its record, and
+// goes to a worker of its own Conn once there is an answer. So nobody waits.
+//
 // Locks. Conn.mu (lanes and the end), leave.mu, writer.mu (the buffer of one
-// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu. No
+// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu, and of a
+// Session mu, numbers.mu and records.mu. No
 // goroutine holds two of them, so there is no order to keep.
 //
 // What must never happen:
@@ -163,8 +169,9 @@ func (c *Conn) Err() error { return context.Cause(c.ctx) }
 func (c *Conn) Busy() bool { return c.out.Load() > 0 || c.in.Load() > 0 || c.items.live.Load() > 0 }
 
 // Close ends the session now. Calls that wait for a reply fail with
-// UNAVAILABLE; the contexts of handlers end, but Close does not wait for
-// handlers, so that a handler may call it. It may be called twice.
+// UNAVAILABLE; the contexts of handlers end, but for those of calls that the peer
+// may send again (see [Router]), which go on for up to 10 s. Close does not wait
+// for handlers, so that a handler may call it. It may be called twice.
 func (c *Conn) Close() error {
 	c.fail(transport.ErrClosed)
 	<-c.done

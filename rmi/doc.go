@@ -187,6 +187,8 @@
 // the calls of one caller incarnation to one server incarnation. A copy of a call
 // that runs is answered when that has ended; one whose answer was given up as
 // too large, or was too many, fails with FAILED_PRECONDITION, possibly executed.
+// A call whose connection breaks runs on for 10 s, in which a copy may come.
+// Numbers are not used again in a later session of the two.
 // Nothing is recorded for methods that the owner declared idempotent.
 //
 // # References

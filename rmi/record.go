@@ -238,7 +238,7 @@ func (r *records) orphan(s *servedCall, grace time.Duration) (goesOn bool) {
 	defer r.mu.Unlock()
 	s.lost = true
 	rec := s.record
-	if rec == nil {
+	if rec == nil || r.calls[rec.seq] != rec { // or the caller waits no more
 		return false
 	}
 	if rec.alive--; rec.alive == 0 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"farcall.dev/transport"
 )
 
 const (
@@ -103,7 +105,7 @@ func (r *resend) run(ctx context.Context, broke error) (Reply, error) {
 			if last = err; inDoubt(err) {
 				broke, over = err, time.Now().Add(r.patience)
 			}
-		case errors.Is(err, errStartedAnew):
+		case errors.Is(err, errStartedAnew), errors.Is(err, errSessionOver), errors.Is(err, transport.ErrClosed):
 			return Reply{}, r.doubt(Unavailable, broke, err.Error())
 		case waiting.Err() == nil || !errors.Is(err, context.Cause(waiting)):
 			last = err
@@ -117,17 +119,26 @@ func (r *resend) run(ctx context.Context, broke error) (Reply, error) {
 	}
 }
 
-// errStartedAnew says that nobody knows of the call any more.
-var errStartedAnew = errors.New("the node has started anew since")
+// Why there is no use in sending a call again: nobody knows of it any more.
+var (
+	errStartedAnew = errors.New("the node has started anew since")
+	errSessionOver = errors.New("the session with the node has ended since")
+)
 
 // connect pauses for up to about pause, and returns a connection in the session.
 func (r *resend) connect(ctx context.Context, pause time.Duration) (*Conn, error) {
 	timer := time.NewTimer(pause/2 + rand.N(pause))
 	defer timer.Stop()
+	var over <-chan struct{}
+	if r.session != nil {
+		over = r.session.ctx.Done()
+	}
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	case <-over:
+		return nil, fmt.Errorf("%w: %w", errSessionOver, context.Cause(r.session.ctx))
 	}
 	conn, err := r.get(ctx)
 	if err != nil || r.session == nil || conn.shared == r.session {
@@ -135,6 +146,9 @@ func (r *resend) connect(ctx context.Context, pause time.Duration) (*Conn, error
 	}
 	if conn.peer.Node != r.session.peer.node {
 		return nil, refusal(Unavailable, "%s answers there", conn.peerName())
+	}
+	if conn.peer.Incarnation == r.session.peer.incarnation {
+		return nil, errSessionOver
 	}
 	return nil, errStartedAnew
 }

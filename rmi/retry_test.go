@@ -26,12 +26,13 @@ type breaking struct {
 	settle func()
 	opts   ConnOptions
 
-	mu    sync.Mutex
-	conn  *Conn
-	down  bool
-	cuts  int
-	conns []*Conn
-	ends  sync.WaitGroup
+	mu     sync.Mutex
+	conn   *Conn
+	down   bool
+	closed bool
+	cuts   int
+	conns  []*Conn
+	ends   sync.WaitGroup
 }
 
 // newBreaking returns a node whose connections hold. It ends with the test.
@@ -63,6 +64,9 @@ func (b *breaking) Resolve(context.Context, naming.Name) (*naming.Entry, error) 
 func (b *breaking) Get(context.Context, string) (*Conn, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return nil, transport.ErrClosed
+	}
 	if b.down {
 		return nil, refusal(Unavailable, "nobody listens")
 	}
@@ -361,6 +365,28 @@ func TestRetryEndsWhenTheNodeIsGone(t *testing.T) {
 	})
 }
 
+// Who leaves waits for nobody: when this side's session has ended, or it dials no
+// more, a call in doubt fails at once.
+func TestRetryEndsWithThisSide(t *testing.T) {
+	for name, leave := range map[string]func(*breaking){
+		"space closed": func(b *breaking) { b.client.Close() },
+		"pool closed":  func(b *breaking) { b.mu.Lock(); b.closed = true; b.mu.Unlock() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaking(t, nil)
+				start := time.Now()
+				result, _, _ := callAndCut(t.Context(), t, b, func() { leave(b) })
+				wantError(t, <-result, Unavailable, Executed, "call work may have been executed")
+				if took := time.Since(start); took > 2*resendMin {
+					t.Errorf("it took %v, want no longer than the first pause", took)
+				}
+				b.close()
+			})
+		})
+	}
+}
+
 // A node that has started anew knows nothing of the call: nothing is sent to it.
 func TestRetryDoesNotGoToAnotherIncarnation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -369,7 +395,9 @@ func TestRetryDoesNotGoToAnotherIncarnation(t *testing.T) {
 		old := b.server
 		result, began, _ := callAndCut(t.Context(), t, b, func() { b.mu.Lock(); b.server = again; b.mu.Unlock() })
 		<-began
-		wantError(t, <-result, Unavailable, Executed, "call work may have been executed: the connection to node b broke while the call was under way")
+		err := <-result
+		wantError(t, err, Unavailable, Executed, "call work may have been executed: the connection to node b broke while the call was under way")
+		wantError(t, err, Unavailable, Executed, "the node has started anew since")
 		if len(began) > 0 {
 			t.Error("the call was carried out by the new start of the node")
 		}

@@ -76,10 +76,13 @@ func Add[T any](b *Batch, method string, args ...any) *Added[T] {
 	a := &Added[T]{err: refusal(FailedPrecondition, "the batch with the call of %s.%s has not been carried out", b.object, method)}
 	vc := valueContext{space: spaceOf(b.h)}
 	p, err := encodeArgs(&vc, args)
+	unuse(vc.promises)
 	switch {
 	case err != nil:
 	case len(p.streams) > 0:
 		err = errBatchStream
+	case len(vc.promises) > 0:
+		err = errNestedPromise
 	case len(method) > MaxMethodLen:
 		err = fmt.Errorf("the method's name has %d bytes, and the longest allowed is %d", len(method), MaxMethodLen)
 	}

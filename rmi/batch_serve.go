@@ -78,9 +78,10 @@ func (r *batchRun) one(ctx context.Context, b *batchedCall, whole *Reply) outcom
 		return outcome{failure: r.stop}
 	}
 	call := *r.call
-	call.Method, call.Args = string(b.method), Payload{Data: b.args}
+	call.Method = string(b.method)
+	call.Args.Type, call.Args.Data = ContentCBOR, b.args
 	call.Metadata = maps.Clone(r.call.Metadata)
-	call.token, call.keep, call.mend = callToken{}, nil, nil // the batch's
+	call.token, call.keep, call.mend, call.building = callToken{}, nil, nil, nil // the batch's
 	reply, err := r.next.Handle(ctx, &call)
 	if err != nil {
 		return outcome{failure: FromError(err)}

@@ -77,10 +77,9 @@ type Call struct {
 	// replyOnly says that Timeout, and no deadline, bounds the call.
 	replyOnly bool
 	// keep, when not nil, learns where the call went, and has the result kept
-	// there for calls that build on it; promises are the results that this call
-	// builds on.
-	keep     *Promise
-	promises []promiseUse
+	// there for calls that build on it; building is what the call itself builds on.
+	keep     *started
+	building *building
 	// mend, when not nil, collects what is to be done with the errors within the
 	// reply: those of a batch's calls, which middleware does not see.
 	mend *[]func(error) error

@@ -21,7 +21,8 @@ import (
 // reply, goes on a stream of its own, which is held while it is transferred and
 // not while the call runs. Two tables hold the calls under way: pending, those
 // that this side sent and waits for, and serving, those of the peer that wait or
-// run here.
+// run here. Results that the peer wants to build on are in kept until it forgets
+// them.
 //
 // Actors. The keeper (run) accepts streams until the session ends, for whatever
 // reason, and then takes everything down. The watcher (watch) sees to a peaceful
@@ -29,7 +30,8 @@ import (
 // nothing more. A lane has a reader and a flusher. A stream that the peer opened
 // has one goroutine that reads it; a large request has, on the side that sends
 // it, a flusher and a goroutine that waits for TAKEN. Workers run handlers and
-// send their replies. Callers wait in Handle, for their own call only.
+// send their replies; where a call builds on the results of earlier ones its worker
+// waits for them first. Callers wait in Handle, for their own call only.
 //
 // Completion. A call is completed by whoever takes it out of its table: the
 // reader that has its reply, the caller that gives up, or the keeper when the
@@ -41,8 +43,8 @@ import (
 // goes to a worker of its own Conn once there is an answer. So nobody waits.
 //
 // Locks. Conn.mu (lanes and the end), leave.mu, writer.mu (the buffer of one
-// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu, and of a
-// Session mu, numbers.mu and records.mu. No
+// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu,
+// keptResults.mu, started.mu, and of a Session mu, numbers.mu and records.mu. No
 // goroutine holds two of them, so there is no order to keep.
 //
 // What must never happen:
@@ -86,6 +88,7 @@ type Conn struct {
 	out     atomic.Int64 // calls of this side that have not returned
 	serving table[*servedCall]
 	in      atomic.Int64 // calls of the peer that are admitted and not answered
+	kept    keptResults  // of the peer's calls
 
 	// callSlots and resultSlots bound the streams that this side has open for
 	// large calls and large results; peerStreams counts those of the peer.
@@ -213,6 +216,7 @@ func (c *Conn) run() {
 		}
 	}
 	c.endItems(cause)
+	c.kept.close()
 	c.loops.Wait()
 	c.workers.close()
 	c.stats.lanes.Store(0)
@@ -300,6 +304,8 @@ func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
 		if s, ok := c.serving.get(h.id); ok {
 			c.giveUp(s)
 		}
+	case frameForget:
+		c.forgets(h.id)
 	case frameTaken:
 		if p, ok := c.pending.take(h.id); ok {
 			p.complete(Reply{}, nil)

@@ -120,6 +120,9 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if call.outlets != nil {
 		c.sendArgs(call, id)
 	}
+	if call.keep != nil {
+		call.keep.sentBy(c, id)
+	}
 
 	select {
 	case <-p.done:
@@ -181,6 +184,8 @@ func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error)
 		call.replyOnly = timeout > 0
 	}
 	switch {
+	case len(call.uses()) > 0 && !call.buildsOn(c):
+		return 0, refusal(FailedPrecondition, "call %s: not sent: %w", target(call), errNotThere)
 	case call.Way != Wait && len(call.Args.streams) > 0:
 		return 0, refusal(InvalidArgument, "call %s: a one-way call cannot bring sequences, since nobody would wait until they have been read", target(call))
 	case len(call.Object) > MaxObjectLen:

@@ -53,6 +53,7 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		<-c.callSlots
 		return Reply{}, c.notSent(ctx, call, err)
 	}
+	call.keep = nil // calls on a lane could arrive before it
 	w := newWriter(stream, largeBuffer, &c.stats, byte(streamCall))
 	p := c.newPending(w)
 	id := c.lastID.Add(1)

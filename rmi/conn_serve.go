@@ -34,6 +34,13 @@ func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
 		c.release(s)
 		return c.sameID()
 	}
+	if h.flags&flagKeep != 0 || len(rh.promises) > 0 {
+		if refused := c.build(s, h.flags, rh.promises); refused != nil {
+			c.serving.take(s.id)
+			c.release(s)
+			return c.refuse(l.w, h, refused)
+		}
+	}
 	if s.args = c.buffers.copyOf(payload); s.args != nil {
 		s.call.Args.Data = *s.args
 	}
@@ -87,8 +94,7 @@ func (c *Conn) newServed(h frameHeader, rh *requestHead, object, method string) 
 	s := &servedCall{conn: c, id: h.id, call: Call{
 		Object: naming.Name(object), Method: method,
 		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer, Way: wayOf(h.flags),
-		Trail: rh.trail, token: rh.token, promises: rh.promises,
-		replyOnly: h.flags&flagReplyOnly != 0,
+		Trail: rh.trail, token: rh.token, replyOnly: h.flags&flagReplyOnly != 0,
 	}}
 	if rh.timeout > 0 {
 		s.deadline = timeAfter(rh.timeout)
@@ -182,6 +188,11 @@ func (c *Conn) invoke(s *servedCall) (reply Reply, failure *Error) {
 	case c.handler == nil:
 		return Reply{}, refusal(Unimplemented, "call %s: this node serves nothing on this connection", target(&s.call))
 	}
+	if len(s.call.uses()) > 0 {
+		if failure := c.fulfil(s); failure != nil {
+			return Reply{}, failure
+		}
+	}
 	if s.call.Args.Type == ContentBatch {
 		reply, err := splitter{HandlerFunc(c.guarded), c.opts.MaxPayload, c.sendTrace}.Handle(s, &s.call)
 		return reply, FromError(err)
@@ -210,6 +221,9 @@ func (c *Conn) answer(s *servedCall, reply Reply, failure *Error) {
 			failure = c.checkReply(s, &reply)
 		}
 		c.shared.records.end(s, &reply, failure)
+	}
+	if s.call.building != nil {
+		c.built(s, &reply, failure)
 	}
 	wanted := s.finish()
 	if s.call.Way != Wait {
@@ -341,7 +355,17 @@ func (c *Conn) readCall(stream transport.Stream, r *frameReader) {
 		}
 		return
 	}
-	if refused := c.readArguments(s, stream, r, size); refused != nil {
+	var refused *Error
+	if h.flags&flagKeep != 0 || len(rh.promises) > 0 {
+		refused = c.build(s, h.flags, rh.promises)
+	}
+	if refused == nil {
+		refused = c.readArguments(s, stream, r, size)
+	}
+	if refused != nil {
+		if s.call.building != nil {
+			c.built(s, new(Reply), refused)
+		}
 		c.serving.take(s.id)
 		c.release(s)
 		c.refuseLarge(stream, h, refused)

@@ -235,8 +235,10 @@
 // for each use a field of key 4: where the result goes, 0 for the object, which
 // the result must then be a reference to, or the number of an argument, counted
 // from 1, which holds null; the call's id; and which of several results is meant,
-// counted from 1, or 0 for the whole. If that call fails, so does this one, not
-// executed. FORGET ends the keeping, and the connection does. A side keeps at most
+// counted from 1, or 0 for the whole. That call's request must have come before,
+// as it has when both go by one lane. If that call fails, so does this one, not
+// executed; when the reason is the result that it needs, the ERROR has the detail
+// "farcall-promise". FORGET ends the keeping, and the connection does. A side keeps at most
 // 1024 results.
 //
 // # Chains

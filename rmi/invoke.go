@@ -81,14 +81,29 @@ func invokeWay(ctx context.Context, h Handler, way Way, object naming.Name, meth
 // of it before they give it to a [Handler]; the reply is for [DecodeValue]. It
 // carries the metadata of [WithMetadata]. Its errors are those of [Invoke].
 func NewCall(ctx context.Context, object naming.Name, method string, args ...any) (*Call, error) {
-	return newCallWith(ctx, &valueContext{}, object, method, args)
+	call, err := newCallWith(ctx, &valueContext{}, object, method, args)
+	if err == nil && call.building != nil {
+		unuse(call.building.uses)
+		call.Args.drop(errNestedPromise)
+		return nil, refusal(InvalidArgument, "%s: %w", called(call), errNestedPromise)
+	}
+	return call, err
 }
 
 // newCallWith is [NewCall] where vc says what may travel.
 func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, method string, args []any) (*Call, error) {
 	call := newCall(ctx, object, method)
 	var err error
-	if call.Args, err = encodeArgs(vc, args); err != nil {
+	if call.Args, err = encodeArgs(vc, args); vc != nil && len(vc.promises) > 0 {
+		call.building = &building{uses: vc.promises}
+		if err == nil && len(vc.promises) >= maxPromiseUses {
+			err = fmt.Errorf("%d promises are arguments, and fewer than %d may be", len(vc.promises), maxPromiseUses)
+		}
+		if err != nil {
+			unuse(vc.promises)
+		}
+	}
+	if err != nil {
 		vc.drop(err)
 		return nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
@@ -105,7 +120,13 @@ func newCall(ctx context.Context, object naming.Name, method string) *Call {
 // sequences of the arguments once nobody can want them any more: when the call
 // has failed, or has been answered without a sequence that may build on them.
 func sendCall(ctx context.Context, h Handler, call *Call) (Payload, error) {
-	reply, err := h.Handle(ctx, call)
+	var reply Reply
+	var err error
+	if len(call.uses()) > 0 {
+		reply, err = sendPromised(ctx, h, call)
+	} else {
+		reply, err = h.Handle(ctx, call)
+	}
 	if call.replyMetadata != nil {
 		*call.replyMetadata = reply.Metadata
 	}

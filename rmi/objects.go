@@ -113,6 +113,9 @@ func (o *Objects) Handle(ctx context.Context, call *Call) (Reply, error) {
 
 // carryOut is Handle for a call that is waited for here.
 func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err error) {
+	if len(call.uses()) > 0 {
+		return Reply{}, refusal(FailedPrecondition, "call %s: %w", target(call), errNotThere)
+	}
 	if call.Args.Type == ContentBatch {
 		return splitter{HandlerFunc(o.carryOut), DefaultMaxPayload, true}.Handle(ctx, call)
 	}

@@ -48,7 +48,7 @@ func sendTo(ctx context.Context, call *Call, peer peerID, get func(context.Conte
 // nothing is waited for, or a part of it belongs to this connection alone.
 func (c *Conn) number(call *Call) *number {
 	if c.shared == nil || call.Idempotent || call.Way != Wait ||
-		len(call.Args.streams) > 0 || call.keep != nil || len(call.promises) > 0 {
+		len(call.Args.streams) > 0 || call.keep != nil || call.building != nil {
 		return nil
 	}
 	n, token := c.shared.numbers.begin()

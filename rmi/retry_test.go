@@ -534,7 +534,7 @@ func TestRetryNumbersOnlyWhatCanBeSentAgain(t *testing.T) {
 	}
 	for name, call := range map[string]*Call{
 		"idempotent": {Idempotent: true}, "one way": {Way: OneWay},
-		"kept": {keep: new(Promise)}, "promises": {promises: []promiseUse{{}}},
+		"kept": {keep: new(started)}, "promises": {building: new(building)},
 		"streams": {Args: Payload{streams: make([]itemSource, 1)}},
 	} {
 		if n := c.number(call); n != nil || call.token.seq != 0 {

@@ -112,6 +112,11 @@ func NewRouter(resolver naming.Resolver, dialer Dialer, opts RouterOptions) *Rou
 // NOT_FOUND when nothing is registered under the name, or not on the node
 // that call.Pin asks for, and UNAVAILABLE when no instance could be reached.
 func (r *Router) Handle(ctx context.Context, call *Call) (Reply, error) {
+	if call.building != nil {
+		if conn, ok := call.bound(); ok {
+			return r.handleBy(ctx, call, conn)
+		}
+	}
 	if _, ok := ctx.Deadline(); ok {
 		return r.route(ctx, call, time.Now(), time.Time{})
 	}
@@ -120,6 +125,21 @@ func (r *Router) Handle(ctx context.Context, call *Call) (Reply, error) {
 		call.Timeout = r.opts.Timeout
 	}
 	reply, err := r.route(ctx, call, now, now.Add(call.Timeout))
+	call.Timeout = given
+	return reply, err
+}
+
+// handleBy is Handle for a call that has to go by one connection, because it
+// builds on results that are kept at its other end.
+func (r *Router) handleBy(ctx context.Context, call *Call, conn *Conn) (Reply, error) {
+	if conn == nil {
+		return Reply{}, refusal(FailedPrecondition, "call %s: not sent: %w", target(call), errNotThere)
+	}
+	given := call.Timeout
+	if given <= 0 {
+		call.Timeout = r.opts.Timeout
+	}
+	reply, err := conn.Handle(ctx, call)
 	call.Timeout = given
 	return reply, err
 }

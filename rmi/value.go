@@ -34,6 +34,10 @@ func EncodeArgs(args ...any) (Payload, error) { return encodeArgs(nil, args) }
 func encodeArgs(vc *valueContext, args []any) (Payload, error) {
 	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(args)))
 	for i, arg := range args {
+		if p, ok := arg.(*Promise); ok && p != nil && vc != nil {
+			vc.promises = append(vc.promises, p.use(i+1))
+			arg = nil
+		}
 		var err error
 		if dst, err = appendValue(dst, arg, vc); err != nil {
 			return Payload{}, &ArgumentError{Index: i + 1, Err: err}

@@ -22,6 +22,8 @@ type valueContext struct {
 	// life is that of the method whose arguments and result are decoded and
 	// encoded; nil on the side that calls.
 	life *methodLife
+	// promises are, while arguments are encoded, those that stand for arguments.
+	promises []promiseUse
 }
 
 // payload returns data, which was encoded with vc, with the sequences in it.

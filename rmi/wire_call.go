@@ -44,6 +44,8 @@ type promiseUse struct {
 	// results, from 1; 0 for the whole.
 	call   uint64
 	result int
+	// of is that call where it was made; it does not travel.
+	of *started
 }
 
 // requestHead is the head of a REQUEST frame. Decoded, its names share the
@@ -106,7 +108,7 @@ func (call *Call) flags() byte {
 	if call.keep != nil {
 		f |= flagKeep
 	}
-	if len(call.promises) > 0 {
+	if len(call.uses()) > 0 {
 		f |= flagPromises
 	}
 	return f
@@ -121,7 +123,7 @@ func (call *Call) extraLen() int {
 	if k := len(call.Args.streams); k > 0 {
 		n += 1 + textLen(uvarintLen(uint64(k)))
 	}
-	for _, p := range call.promises {
+	for _, p := range call.uses() {
 		n += 1 + textLen(p.wireLen())
 	}
 	if t := call.token; t.seq != 0 {
@@ -137,7 +139,7 @@ func (call *Call) appendExtra(b []byte) []byte {
 		b = call.Trail.appendTo(b)
 	}
 	b = appendStreams(b, len(call.Args.streams))
-	for _, p := range call.promises {
+	for _, p := range call.uses() {
 		b = binary.AppendUvarint(append(b, fieldPromise), uint64(p.wireLen()))
 		b = binary.AppendUvarint(b, uint64(p.arg))
 		b = binary.AppendUvarint(b, p.call)

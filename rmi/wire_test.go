@@ -27,10 +27,10 @@ func sampleFrames() map[string][]byte {
 	}
 	reply := &Reply{Result: Payload{Data: []byte{0x18, 0x2a}}, Metadata: Metadata{"cached": ""}}
 	linked := &Call{
-		Object: "#AAECAwQFBgcICQoL", Method: "say", Way: OneWayTaken, replyOnly: true, keep: new(Promise),
+		Object: "#AAECAwQFBgcICQoL", Method: "say", Way: OneWayTaken, replyOnly: true, keep: new(started),
 		Args:     Payload{Data: []byte{0x81, 0xf6}, streams: make([]itemSource, 2)},
 		Trail:    Trail{Depth: 2, Correlation: "c0ffee", Recent: []string{"chat.join on n1", "room.enter on n2"}},
-		promises: []promiseUse{{arg: 1, call: 299, result: 2}},
+		building: &building{uses: []promiseUse{{arg: 1, call: 299, result: 2}}},
 		token:    callToken{seq: 17, least: 9},
 	}
 	streaming := &Reply{Result: Payload{Data: []byte{0xda, 0x46, 0x41, 0x52, 0x44, 0x00}, streams: make([]itemSource, 1)}}
@@ -275,7 +275,7 @@ func FuzzWireHeads(f *testing.F) {
 		if rh.decode(head) == nil {
 			call := &Call{Object: naming.Name(rh.object), Method: string(rh.method), Metadata: rh.metadata,
 				Args:  Payload{Type: rh.typ, streams: make([]itemSource, rh.streams)},
-				Trail: rh.trail, promises: rh.promises, token: rh.token}
+				Trail: rh.trail, building: &building{uses: rh.promises}, token: rh.token}
 			_, again, _ := frameOf(t, appendRequest(nil, 1, rh.timeout, call))
 			var second requestHead
 			if err := second.decode(again); err != nil {

@@ -48,6 +48,40 @@ type Method struct {
 // caller that wants none, one for each of several results, in order.
 func Into(results ...any) []any { return results }
 
+// Typed is an argument for [Client.Call] that is sent as a T, whatever is in it:
+// an object that is passed as an interface is sent as a reference, with the
+// methods of that interface.
+func Typed[T any](v T) any { return typed{reflect.ValueOf(&v).Elem()} }
+
+// typed is what Typed returns.
+type typed struct{ v reflect.Value }
+
+// encodeTyped is [encodeArgs] for arguments of which some are typed.
+func encodeTyped(vc *valueContext, args []any) (Payload, error) {
+	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(args)))
+	for i, arg := range args {
+		var err error
+		if a, ok := arg.(typed); ok {
+			dst, err = a.append(dst, vc)
+		} else {
+			dst, err = appendValue(dst, arg, vc)
+		}
+		if err != nil {
+			return Payload{}, &ArgumentError{Index: i + 1, Err: err}
+		}
+	}
+	return vc.payload(dst), nil
+}
+
+// append appends the encoding of a.
+func (a typed) append(dst []byte, vc *valueContext) ([]byte, error) {
+	shape, err := shapeOf(a.v.Type(), outward)
+	if err != nil {
+		return nil, err
+	}
+	return shape.append(dst, a.v, vc)
+}
+
 // Call calls a method with args and decodes what it returns into the variables
 // that into points to, which are zero when it fails. The types of args must be
 // those of the method's parameters, of which a variadic one stands for any
@@ -78,9 +112,10 @@ func (c *Client) call(ctx context.Context, m Method, into []any, args []any) err
 		return err
 	}
 	vc := valueContext{space: spaceOf(c.h)}
-	call, err := newCallWith(ctx, &vc, c.object, m.Name, args)
-	if err != nil {
-		return err
+	call := newCall(ctx, c.object, m.Name)
+	var err error
+	if call.Args, err = encodeTyped(&vc, args); err != nil {
+		return refusal(InvalidArgument, "%s: %w", called(call), err)
 	}
 	call.Idempotent, call.Way = m.Idempotent, m.Way
 	var node naming.NodeID

@@ -121,7 +121,7 @@ func (s *stub) bare(t rmi.TypeInfo, hint string) string {
 		return string(t.Kind)
 	case rmi.KindInt:
 		if t.Bits == 0 {
-			return "*" + dot(s.imports.Name("math/big", "big"), "Int")
+			return "*" + Dot(s.imports.Name("math/big", "big"), "Int")
 		}
 		return number(t)
 	case rmi.KindFloat:
@@ -129,9 +129,9 @@ func (s *stub) bare(t rmi.TypeInfo, hint string) string {
 	case rmi.KindBytes:
 		return sized(t.Length, "byte")
 	case rmi.KindTime:
-		return dot(s.imports.Name("time", "time"), "Time")
+		return Dot(s.imports.Name("time", "time"), "Time")
 	case rmi.KindDuration:
-		return dot(s.imports.Name("time", "time"), "Duration")
+		return Dot(s.imports.Name("time", "time"), "Duration")
 	case rmi.KindList, rmi.KindMap, rmi.KindStruct:
 		return s.composite(t, hint)
 	}

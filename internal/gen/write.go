@@ -67,8 +67,8 @@ type writer struct {
 
 func (w *writer) printf(format string, args ...any) { fmt.Fprintf(&w.b, format, args...) }
 
-// dot returns name of the package called pkg.
-func dot(pkg, name string) string {
+// Dot returns name of the package called pkg.
+func Dot(pkg, name string) string {
 	if pkg == "" {
 		return name
 	}
@@ -117,7 +117,7 @@ func (w *writer) declaration(i Interface) {
 func (w *writer) described(i Interface) {
 	private := i.private()
 	w.printf("// %s is what %sClient was compiled against.\n", private, i.Name)
-	w.printf("var %s = %s[%s](%s{\n", private, dot(w.rmi, "NewInterface"), i.Type, dot(w.rmi, "ExportOptions"))
+	w.printf("var %s = %s[%s](%s{\n", private, Dot(w.rmi, "NewInterface"), i.Type, Dot(w.rmi, "ExportOptions"))
 	w.printf("\tMethods: []string{")
 	for n, m := range i.Methods {
 		if n > 0 {
@@ -131,7 +131,7 @@ func (w *writer) described(i Interface) {
 	}
 	w.printf("})\n\n")
 	w.printf("// %sInterface returns what %sClient was compiled against.\n", i.Name, i.Name)
-	w.printf("func %sInterface() *%s { return %s }\n\n", i.Name, dot(w.rmi, "Interface"), private)
+	w.printf("func %sInterface() *%s { return %s }\n\n", i.Name, Dot(w.rmi, "Interface"), private)
 }
 
 // docs writes what the source says of the methods.
@@ -159,7 +159,7 @@ func (w *writer) docs(i Interface) {
 			fmt.Fprintf(&idempotent, "%q", m.Wire)
 		}
 	}
-	w.printf("\tDocs: %s{\n", dot(w.rmi, "Docs"))
+	w.printf("\tDocs: %s{\n", Dot(w.rmi, "Docs"))
 	if i.Doc != "" {
 		w.printf("\t\tDoc: %s,\n", literal(i.Doc))
 	}
@@ -179,7 +179,7 @@ func (w *writer) docs(i Interface) {
 func (w *writer) client(i Interface) {
 	name := i.Name + "Client"
 	w.printf("// %s calls the methods of a %s elsewhere. It may be used\n// from any number of goroutines.\n", name, i.bare())
-	w.printf("type %s struct{ client *%s }\n\n", name, dot(w.rmi, "Client"))
+	w.printf("type %s struct{ client *%s }\n\n", name, Dot(w.rmi, "Client"))
 	if i.Implements {
 		w.printf("var _ %s = (*%s)(nil)\n\n", i.Type, name)
 	}
@@ -188,8 +188,8 @@ func (w *writer) client(i Interface) {
 		want = i.private()
 	}
 	w.printf("// New%s returns a client of the object called name. Calls go by h,\n// such as the Handler of a mesh; whether there is such an object they will tell.\n", name)
-	w.printf("func New%s(h %s, name %s) *%s {\n", name, dot(w.rmi, "Handler"), dot(w.naming, "Name"), name)
-	w.printf("\treturn &%s{%s(h, name, %s)}\n}\n\n", name, dot(w.rmi, "NewClient"), want)
+	w.printf("func New%s(h %s, name %s) *%s {\n", name, Dot(w.rmi, "Handler"), Dot(w.naming, "Name"), name)
+	w.printf("\treturn &%s{%s(h, name, %s)}\n}\n\n", name, Dot(w.rmi, "NewClient"), want)
 }
 
 // method writes one method of the client.
@@ -204,27 +204,36 @@ func (w *writer) method(i Interface, m Method) {
 	}
 	comment(&w.b, "", doc)
 	w.printf("func (c *%sClient) %s%s {\n", i.Name, m.Go, w.signature(m))
-	args := strings.Join(names, ", ")
+	given := make([]string, len(names))
+	for n, name := range names {
+		if m.Variadic && n == len(names)-1 {
+			name = "v"
+		}
+		if given[n] = name; m.Params[n].Typed {
+			given[n] = fmt.Sprintf("%s(%s)", Dot(w.rmi, "Typed"), name)
+		}
+	}
+	args := strings.Join(given, ", ")
 	if m.Variadic {
 		last := len(names) - 1
 		if last == 0 {
 			w.printf("\targs := make([]any, 0, len(%s))\n", names[last])
 		} else {
-			w.printf("\targs := []any{%s}\n", strings.Join(names[:last], ", "))
+			w.printf("\targs := []any{%s}\n", strings.Join(given[:last], ", "))
 		}
-		w.printf("\tfor _, v := range %s {\n\t\targs = append(args, v)\n\t}\n", names[last])
+		w.printf("\tfor _, v := range %s {\n\t\targs = append(args, %s)\n\t}\n", names[last], given[last])
 		args = "args..."
 	}
 	if args != "" {
 		args = ", " + args
 	}
 	var spec strings.Builder
-	fmt.Fprintf(&spec, "%s{Name: %q", dot(w.rmi, "Method"), m.Wire)
+	fmt.Fprintf(&spec, "%s{Name: %q", Dot(w.rmi, "Method"), m.Wire)
 	if m.Idempotent {
 		spec.WriteString(", Idempotent: true")
 	}
 	if m.Way != "" {
-		spec.WriteString(", Way: " + dot(w.rmi, m.Way))
+		spec.WriteString(", Way: " + Dot(w.rmi, m.Way))
 	}
 	spec.WriteString("}")
 	if len(m.Results) == 0 {
@@ -237,14 +246,14 @@ func (w *writer) method(i Interface, m Method) {
 		w.printf("\tvar %s %s\n", v, t)
 		vars, into = append(vars, v), append(into, "&"+v)
 	}
-	w.printf("\terr := c.client.Call(ctx, %s, %s(%s)%s)\n", spec.String(), dot(w.rmi, "Into"), strings.Join(into, ", "), args)
+	w.printf("\terr := c.client.Call(ctx, %s, %s(%s)%s)\n", spec.String(), Dot(w.rmi, "Into"), strings.Join(into, ", "), args)
 	w.printf("\treturn %s, err\n}\n\n", strings.Join(vars, ", "))
 }
 
 // signature returns the parameters and results of the client's method.
 func (w *writer) signature(m Method) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "(ctx %s", dot(w.context, "Context"))
+	fmt.Fprintf(&b, "(ctx %s", Dot(w.context, "Context"))
 	for n, name := range w.paramNames(m) {
 		t := m.Params[n].Type
 		if m.Variadic && n == len(m.Params)-1 {
@@ -265,7 +274,7 @@ func (w *writer) signature(m Method) string {
 func (w *writer) register(i Interface) {
 	w.printf("// Register%s serves impl under name, as m.Register does: the methods of\n// %s, with what its source says of them. What opts say goes before that.\n", i.Name, i.bare())
 	w.printf("func Register%s(ctx %s, m *%s, name %s, impl %s, opts %s) error {\n",
-		i.Name, dot(w.context, "Context"), dot(w.facade, "Mesh"), dot(w.naming, "Name"), i.Type, dot(w.facade, "RegisterOptions"))
+		i.Name, Dot(w.context, "Context"), Dot(w.facade, "Mesh"), Dot(w.naming, "Name"), i.Type, Dot(w.facade, "RegisterOptions"))
 	w.printf("\treturn m.Register(ctx, name, impl, opts.Of(%s))\n}\n\n", i.private())
 }
 

@@ -164,11 +164,15 @@ func (l *loader) method(owner string, r remote) (m gen.Method, same bool) {
 			l.problem(l.at(r, p), "%s: parameter %d: context.Context can only be the first parameter", name, n+1)
 			continue
 		}
-		if err := travels(t, inward); err != nil {
+		how, err := whole(t, inward)
+		if err == nil && how == asStream && m.Variadic && n == len(params)-1 {
+			err = fmt.Errorf("%s is a sequence, and one cannot be variadic", short(t))
+		}
+		if err != nil {
 			l.problem(l.at(r, p), "%s: parameter %d: %v", name, n+1, err)
 			continue
 		}
-		param := gen.Param{Name: p.Name(), Type: l.text(t)}
+		param := gen.Param{Name: p.Name(), Type: l.text(t), Typed: how != asValue}
 		if param.Name == "_" {
 			param.Name = ""
 		}
@@ -187,11 +191,17 @@ func (l *loader) method(owner string, r remote) (m gen.Method, same bool) {
 			l.problem(l.at(r, v), "%s: result %d: error can only be the last result", name, n+1)
 			continue
 		}
-		if err := travels(v.Type(), outward); err != nil {
+		how, err := whole(v.Type(), outward)
+		if err != nil {
 			l.problem(l.at(r, v), "%s: result %d: %v", name, n+1, err)
 			continue
 		}
-		m.Results = append(m.Results, l.text(v.Type()))
+		text := l.text(v.Type())
+		if how == asStream {
+			s, _ := streamOf(v.Type())
+			text, same = l.result(s), same && s.fallible
+		}
+		m.Results = append(m.Results, text)
 	}
 	if m.Way != "" && len(results) > 0 {
 		l.problem(r.at, "%s: it is one-way, and its caller cannot get what it returns", name)

@@ -248,10 +248,9 @@ func wireFields(s *types.Struct) []wireField {
 		seen[s] = true
 		for i := range s.NumFields() {
 			f := s.Field(i)
-			tags := reflect.StructTag(s.Tag(i))
-			tag, ok := tags.Lookup("cbor")
-			if !ok || tag == "" {
-				tag = tags.Get("json")
+			tag := tagged(s.Tag(i), "cbor")
+			if tag == "" {
+				tag = tagged(s.Tag(i), "json")
 			}
 			name, _, _ := strings.Cut(tag, ",")
 			if tag == "-" {
@@ -296,3 +295,6 @@ func keep(fields []wireField, w wireField) []wireField {
 	}
 	return append(fields, w)
 }
+
+// tagged returns what the tag of a field says under key.
+func tagged(tag, key string) string { return reflect.StructTag(tag).Get(key) }

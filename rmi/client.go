@@ -115,6 +115,7 @@ func (c *Client) call(ctx context.Context, m Method, into []any, args []any) err
 	call := newCall(ctx, c.object, m.Name)
 	var err error
 	if call.Args, err = encodeTyped(&vc, args); err != nil {
+		vc.drop(err)
 		return refusal(InvalidArgument, "%s: %w", called(call), err)
 	}
 	call.Idempotent, call.Way = m.Idempotent, m.Way
@@ -123,49 +124,39 @@ func (c *Client) call(ctx context.Context, m Method, into []any, args []any) err
 		call.Sent = func(inst naming.Instance) { node = inst.Node }
 	}
 	reply, err := sendCall(ctx, c.h, call)
-	switch {
-	case err != nil:
-		return c.check.after(ctx, m.Name, node, err)
-	case len(into) == 0 || m.Way != Wait:
-		return nil
+	if err != nil || len(into) == 0 || m.Way != Wait {
+		reply.drop(errUnread)
+		if err != nil {
+			err = c.check.after(ctx, m.Name, node, err)
+		}
+		return err
 	}
-	vc.streams = reply.streams
-	if err := decodeResults(&vc, reply, into); err != nil {
+	if err := decodeInto(&valueContext{space: vc.space, streams: reply.streams, ctx: ctx}, reply, into); err != nil {
 		return c.check.after(ctx, m.Name, node, badReply(c.object, m.Name, err))
 	}
 	return nil
 }
 
-// decodeResults decodes a result into the variables that into points to.
-func decodeResults(vc *valueContext, p Payload, into []any) error {
+// decodeInto decodes a result into the variables that into points to.
+func decodeInto(vc *valueContext, p Payload, into []any) error {
 	if len(into) == 1 {
 		return decodeValue(vc, p, into[0])
 	}
-	if p.Type != ContentCBOR {
-		return &ContentError{Type: p.Type}
-	}
-	h, err := readHead(p.Data)
-	switch {
-	case err != nil:
-		return err
-	case h.major != cborList || h.arg != uint64(len(into)):
-		return &ValueError{Want: plural(len(into), "result"), Got: describeItem(p.Data)}
-	}
-	data := p.Data[h.size:]
+	var s stubFunc
+	out := make([]reflect.Value, len(into))
 	for i, v := range into {
-		n, err := itemLen(data)
+		out[i] = reflect.ValueOf(v).Elem()
+		shape, err := shapeOf(out[i].Type(), inward)
 		if err == nil {
-			err = decodeValue(vc, Payload{Type: p.Type, Data: data[:n]}, v)
+			err = shape.readable()
 		}
 		if err != nil {
-			return within(err, fmt.Sprintf("[%d]", i))
+			vc.dropUnclaimed()
+			return fmt.Errorf("result %d: %w", i+1, err)
 		}
-		data = data[n:]
+		s.shapes = append(s.shapes, shape)
 	}
-	if len(data) > 0 {
-		return errTrailing
-	}
-	return nil
+	return s.decode(p, out, vc)
 }
 
 // mayBeInterface reports whether a call may have failed with err because the

@@ -29,7 +29,7 @@ func (f *fit) misfit(from, to TypeInfo) string {
 	if from.Recursive && to.Recursive {
 		return "" // compared where they began
 	}
-	from, to = enclosing(from, f.from), enclosing(to, f.to)
+	from, to = paired(enclosing(from, f.from)), paired(enclosing(to, f.to))
 	if len(f.from) > 2*MaxDepth {
 		return ""
 	}
@@ -50,6 +50,8 @@ func (f *fit) misfit(from, to TypeInfo) string {
 			return no
 		}
 		return ""
+	case from.Kind == KindList && to.Kind == KindStream && from.Elem != nil && to.Elem != nil:
+		return f.misfit(*from.Elem, *to.Elem)
 	case from.Kind == KindStruct && to.Kind == KindMap && !from.Positional:
 		return f.structToMap(from, to)
 	case from.Kind != to.Kind || from.Positional != to.Positional || to.Length != 0 && from.Length != to.Length:
@@ -140,6 +142,17 @@ func enclosing(t TypeInfo, open []TypeInfo) TypeInfo {
 			return o
 		}
 	}
+	return t
+}
+
+// paired returns t or, where t is a stream of pairs, a stream of a struct: who
+// reads one may have it either way.
+func paired(t TypeInfo) TypeInfo {
+	if t.Kind != KindStream || t.Key == nil || t.Elem == nil {
+		return t
+	}
+	pair := TypeInfo{Kind: KindStruct, Positional: true, Fields: []FieldInfo{{Name: "Key", Type: *t.Key}, {Name: "Value", Type: *t.Elem}}}
+	t.Key, t.Elem = nil, &pair
 	return t
 }
 

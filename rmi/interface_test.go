@@ -3,6 +3,7 @@ package rmi
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/big"
 	"strings"
 	"testing"
@@ -179,6 +180,15 @@ func TestFitOfTypes(t *testing.T) {
 	fits[fitTree3, fitTree](t, "")
 	fits[fitTree, fitTree4](t, "field Kids: in a list, field Kids: in a list, {Kids")
 	fits[fitList, fitList](t, "")
+	fits[iter.Seq[int32], iter.Seq2[int64, error]](t, "")
+	fits[iter.Seq[int64], iter.Seq[int32]](t, "in a stream, int64 is sent")
+	fits[<-chan string, iter.Seq[string]](t, "")
+	fits[[3]string, iter.Seq[string]](t, "")
+	fits[[]string, iter.Seq[string]](t, "null may be sent")
+	fits[iter.Seq[string], []string](t, "stream<string> is sent")
+	fits[iter.Seq2[string, int32], iter.Seq2[Pair[string, int64], error]](t, "")
+	fits[iter.Seq2[string, int32], iter.Seq2[string, string]](t, "field Value: int32 is sent")
+	fits[iter.Seq2[string, int], iter.Seq[string]](t, "is wanted")
 }
 
 func TestCheckInterfaceTellsEachMethodThatDiffers(t *testing.T) {

@@ -84,12 +84,32 @@ func (s *stub) method(m rmi.MethodInfo) Method {
 		out.Go = exported(m.Name)
 	}
 	for n, p := range m.Params {
-		out.Params = append(out.Params, Param{Name: unexported(p.Name), Type: s.typ(p.Type, fmt.Sprintf("%sArg%d", out.Go, n+1))})
+		out.Params = append(out.Params, Param{Name: unexported(p.Name), Type: s.whole(p.Type, fmt.Sprintf("%sArg%d", out.Go, n+1), false)})
 	}
 	for n, r := range m.Results {
-		out.Results = append(out.Results, s.typ(r, fmt.Sprintf("%sResult%d", out.Go, n+1)))
+		out.Results = append(out.Results, s.whole(r, fmt.Sprintf("%sResult%d", out.Go, n+1), true))
 	}
 	return out
+}
+
+// whole returns the Go type of a whole parameter or result, which may be a
+// sequence. Who reads one learns that it broke off.
+func (s *stub) whole(t rmi.TypeInfo, hint string, read bool) string {
+	if t.Kind != rmi.KindStream || t.Elem == nil {
+		return s.typ(t, hint)
+	}
+	seq, elem := s.imports.Name("iter", "iter"), s.typ(*t.Elem, hint+"Item")
+	switch {
+	case t.Key == nil && read:
+		return fmt.Sprintf("%s.Seq2[%s, error]", seq, elem)
+	case t.Key == nil:
+		return fmt.Sprintf("%s.Seq[%s]", seq, elem)
+	}
+	key := s.typ(*t.Key, hint+"Key")
+	if read {
+		return fmt.Sprintf("%s.Seq2[%s[%s, %s], error]", seq, Dot(s.imports.Name(rmiPath, "rmi"), "Pair"), key, elem)
+	}
+	return fmt.Sprintf("%s.Seq2[%s, %s]", seq, key, elem)
 }
 
 // typ returns the Go type of t, which is declared if need be; hint names one that

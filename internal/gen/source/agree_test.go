@@ -44,10 +44,10 @@ func TestAgreesWithRMI(t *testing.T) {
 				want = strings.ReplaceAll(err.Error()[strings.LastIndex(err.Error(), " 1: ")+4:], "interface {}", "any")
 			}
 			got := ""
-			if err := travels(source.Field(i).Type(), tt.dir); err != nil {
+			if _, err := whole(source.Field(i).Type(), tt.dir); err != nil {
 				got = err.Error()
 			}
-			if got != want {
+			if plain(got) != plain(want) {
 				t.Errorf("%s, outward %v:\nfarcall-gen says %q\nrmi says         %q", name, tt.dir, got, want)
 			}
 			if want != "" {
@@ -58,4 +58,10 @@ func TestAgreesWithRMI(t *testing.T) {
 	if refused < 30 {
 		t.Errorf("only %d types were refused: the test sees little", refused)
 	}
+}
+
+// plain is text without that in which packages reflect and go/types write types
+// differently.
+func plain(text string) string {
+	return strings.NewReplacer("farcall.dev/internal/gen/source/testdata/", "", " ", "").Replace(text)
 }

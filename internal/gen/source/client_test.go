@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math/big"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +70,7 @@ func market(t *testing.T) (caller *farcall.Mesh, till *shop.Till) {
 	till = &shop.Till{}
 	if err := errors.Join(
 		shop.RegisterCart(t.Context(), server, "shop.cart", &basket{}, farcall.RegisterOptions{Docs: rmi.Docs{Doc: "A basket."}}),
+		shop.RegisterTicker(t.Context(), server, "shop.ticker", &shop.Ticker{}, farcall.RegisterOptions{}),
 		shop.RegisterTill(t.Context(), server, "shop.till", till, farcall.RegisterOptions{}),
 	); err != nil {
 		t.Fatal(err)
@@ -190,4 +193,74 @@ func TestDescribeShowsWhatTheSourceSays(t *testing.T) {
 	if err := caller.CheckInterface(t.Context(), "shop.cart", want); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestClientsOfSequences reads and sends sequences by a generated client.
+func TestClientsOfSequences(t *testing.T) {
+	caller, _ := market(t)
+	ctx := t.Context()
+	ticker := shop.NewTickerClient(caller.Handler(), "shop.ticker")
+	prices, err := ticker.Prices(ctx, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for price, err := range prices {
+		if err != nil || price != float64(n) {
+			t.Fatalf("price %d: got %v, %v", n, price, err)
+		}
+		n++
+	}
+	if n != 100 {
+		t.Errorf("got %d prices, want 100", n)
+	}
+	named, count, err := ticker.Named(ctx, "a", "b")
+	if err != nil || count != 2 {
+		t.Fatalf("named: got %d, %v; want 2", count, err)
+	}
+	var got []string
+	for pair, err := range named {
+		if err != nil || pair.Key != pair.Value.SKU {
+			t.Errorf("got %+v, %v", pair, err)
+		}
+		got = append(got, pair.Key)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, got); diff != "" {
+		t.Errorf("named (-want +got):\n%s", diff)
+	}
+	if named, _, err := ticker.Named(ctx, "none"); err == nil || named != nil {
+		t.Errorf("named none: got %v, %v; want an error", named != nil, err)
+	}
+	failing, err := ticker.Failing(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for _, last = range failing {
+	}
+	if last == nil || !strings.Contains(last.Error(), "the tape tore") {
+		t.Errorf("failing: got %v at the end", last)
+	}
+	more := make(chan int, 2)
+	more <- 3
+	more <- 4
+	close(more)
+	if sum, err := ticker.Sum(ctx, slices.Values([]int{1, 2}), more); sum != 10 || err != nil {
+		t.Errorf("sum: got %d, %v; want 10", sum, err)
+	}
+}
+
+// TestOneWayIsTaken fails when a one-way method is waited for, or is lost.
+func TestOneWayIsTaken(t *testing.T) {
+	caller, _ := market(t)
+	till := shop.NewTillClient(caller.Handler(), "shop.till")
+	if err := till.Log(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		if lines, err := till.Logged(t.Context()); err != nil || len(lines) == 1 {
+			return
+		}
+	}
+	t.Error("the line never arrived")
 }

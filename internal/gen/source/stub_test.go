@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"flag"
+	"iter"
 	"math/big"
 	"os"
 	"testing"
@@ -30,6 +31,12 @@ type everything interface {
 	Numbered(numbered) error
 	Type(func_ string, r1 int, stub string)
 	Many(xs ...Item)
+	Streams(iter.Seq[Item], <-chan int, iter.Seq2[string, int]) (iter.Seq[kinds.Point], iter.Seq2[Item, error])
+}
+
+// pairs returns a stream that a client has in another form.
+type pairs interface {
+	Pairs() iter.Seq2[string, kinds.Point]
 }
 
 // Item has the name of another that everything speaks of.
@@ -111,5 +118,28 @@ func TestStubOfForeignNames(t *testing.T) {
 	if src, err := gen.Stub(function, "sums").Source(); err != nil || !bytes.Contains(src, []byte("package sums\n")) ||
 		!bytes.Contains(src, []byte("func (c *AddClient) Call(ctx context.Context) error")) {
 		t.Errorf("of a function: got %v and\n%s", err, src)
+	}
+}
+
+// TestStubOfPairs fails when a client of a stream of pairs, whose reader has it in
+// another form, is told that the interface is another.
+func TestStubOfPairs(t *testing.T) {
+	info, err := rmi.InterfaceOf[pairs](rmi.ExportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.Name = "pairs"
+	src, err := gen.Stub(info, "").Source()
+	if want := "Pairs(ctx context.Context) (iter.Seq2[rmi.Pair[string, Point], error], error)"; err != nil || !bytes.Contains(src, []byte(want)) {
+		t.Errorf("got %v and\n%s\nwant %s", err, src, want)
+	}
+	read, err := rmi.InterfaceOf[interface {
+		Pairs() iter.Seq2[rmi.Pair[string, kinds.Point], error]
+	}](rmi.ExportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rmi.CheckInterface(read, info); err != nil {
+		t.Error(err)
 	}
 }

@@ -17,9 +17,8 @@ const (
 	outward direction = true
 )
 
-// travels returns why a parameter (inward) or a result (outward) of type t cannot
-// travel. The rules and the words are those of package rmi, which has them on
-// types of package reflect; a test holds the two together.
+// travels returns why a value of type t cannot travel as a part of a parameter
+// (inward) or a result (outward).
 func travels(t types.Type, dir direction) error {
 	c := checker{dir: dir, nodes: map[string]*node{}}
 	_, err := c.check(t)
@@ -61,6 +60,9 @@ func (c *checker) check(t types.Type) (*node, error) {
 	key := types.TypeString(t, (*types.Package).Path)
 	if n, ok := c.nodes[key]; ok {
 		return n, nil
+	}
+	if _, ok := streamOf(t); ok {
+		return nil, fmt.Errorf("%s is a sequence, and one can only be a whole parameter or result", short(t))
 	}
 	n := new(node)
 	c.nodes[key] = n

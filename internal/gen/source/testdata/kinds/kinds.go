@@ -7,6 +7,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"io"
+	"iter"
 	"math/big"
 	"net/netip"
 	"net/url"
@@ -15,6 +16,8 @@ import (
 	"unsafe"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"farcall.dev/rmi"
 )
 
 // Kinds has a type for each field.
@@ -44,7 +47,19 @@ type Kinds struct {
 	Chan       chan int
 	Receive    <-chan string
 	Func       func()
-	Iter       func(func(int) bool)
+	Seq        iter.Seq[Point]
+	SeqBare    func(func(int) bool)
+	SeqOdd     func(func(int) string)
+	Pairs      iter.Seq2[string, Point]
+	Fallible   iter.Seq2[*Point, error]
+	Stream     *rmi.Stream[Deep]
+	Streams    []iter.Seq[int]
+	InStruct   struct{ S iter.Seq[int] }
+	SeqBad     iter.Seq[chan int]
+	PairsBad   iter.Seq2[complex64, int]
+	SeqSeq     iter.Seq[iter.Seq[int]]
+	Items      <-chan []Point
+	ItemsChan  <-chan <-chan int
 	Pointer    *int
 	Pointers   **int
 	Self       SelfPointer

@@ -4,6 +4,7 @@ package shop
 
 import (
 	"context"
+	"iter"
 	"math/big"
 	"time"
 
@@ -168,6 +169,77 @@ func (c *TillClient) Total(ctx context.Context, c_ int64, ctx_ int64, err_ int64
 // Till, with what its source says of them. What opts say goes before that.
 func RegisterTill(ctx context.Context, m *farcall.Mesh, name naming.Name, impl *Till, opts farcall.RegisterOptions) error {
 	return m.Register(ctx, name, impl, opts.Of(tillInterface))
+}
+
+// tickerInterface is what TickerClient was compiled against.
+var tickerInterface = rmi.NewInterface[*Ticker](rmi.ExportOptions{
+	Methods: []string{"failing", "named", "prices", "sum"},
+	Docs: rmi.Docs{
+		Doc: "Ticker has sequences of every form.",
+		Methods: map[string]string{
+			"failing": "Failing breaks off after one item.",
+			"named":   "Named returns the prices of items, and fails at \"none\".",
+			"prices":  "Prices returns n prices.",
+			"sum":     "Sum adds what it is sent.",
+		},
+		Params: map[string][]string{
+			"named":  {"skus"},
+			"prices": {"n"},
+			"sum":    {"xs", "more"},
+		},
+	},
+})
+
+// TickerInterface returns what TickerClient was compiled against.
+func TickerInterface() *rmi.Interface { return tickerInterface }
+
+// TickerClient calls the methods of a Ticker elsewhere. It may be used
+// from any number of goroutines.
+type TickerClient struct{ client *rmi.Client }
+
+// NewTickerClient returns a client of the object called name. Calls go by h,
+// such as the Handler of a mesh; whether there is such an object they will tell.
+func NewTickerClient(h rmi.Handler, name naming.Name) *TickerClient {
+	return &TickerClient{rmi.NewClient(h, name, tickerInterface)}
+}
+
+// Failing breaks off after one item.
+func (c *TickerClient) Failing(ctx context.Context) (iter.Seq2[int, error], error) {
+	var r1 iter.Seq2[int, error]
+	err := c.client.Call(ctx, rmi.Method{Name: "failing"}, rmi.Into(&r1))
+	return r1, err
+}
+
+// Named returns the prices of items, and fails at "none".
+func (c *TickerClient) Named(ctx context.Context, skus ...string) (iter.Seq2[rmi.Pair[string, Item], error], int, error) {
+	args := make([]any, 0, len(skus))
+	for _, v := range skus {
+		args = append(args, v)
+	}
+	var r1 iter.Seq2[rmi.Pair[string, Item], error]
+	var r2 int
+	err := c.client.Call(ctx, rmi.Method{Name: "named"}, rmi.Into(&r1, &r2), args...)
+	return r1, r2, err
+}
+
+// Prices returns n prices.
+func (c *TickerClient) Prices(ctx context.Context, n int) (iter.Seq2[float64, error], error) {
+	var r1 iter.Seq2[float64, error]
+	err := c.client.Call(ctx, rmi.Method{Name: "prices"}, rmi.Into(&r1), n)
+	return r1, err
+}
+
+// Sum adds what it is sent.
+func (c *TickerClient) Sum(ctx context.Context, xs iter.Seq[int], more <-chan int) (int, error) {
+	var r1 int
+	err := c.client.Call(ctx, rmi.Method{Name: "sum"}, rmi.Into(&r1), rmi.Typed(xs), rmi.Typed(more))
+	return r1, err
+}
+
+// RegisterTicker serves impl under name, as m.Register does: the methods of
+// Ticker, with what its source says of them. What opts say goes before that.
+func RegisterTicker(ctx context.Context, m *farcall.Mesh, name naming.Name, impl *Ticker, opts farcall.RegisterOptions) error {
+	return m.Register(ctx, name, impl, opts.Of(tickerInterface))
 }
 
 // ordersInterface is what OrdersClient was compiled against.

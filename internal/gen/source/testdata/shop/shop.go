@@ -4,14 +4,17 @@ package shop
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/big"
+	"slices"
+	"sync"
 	"time"
 
 	"farcall.dev/naming"
 	wire "farcall.dev/rmi"
 )
 
-//go:generate go tool farcall-gen -type Cart,Till,orders
+//go:generate go tool farcall-gen -type Cart,Till,Ticker,orders
 //go:generate go tool farcall-gen -type Cart -o shopclient/cart.go -server=false
 
 // Cart is what a customer wants to buy.
@@ -58,7 +61,9 @@ type Receipt struct {
 // Till is served as it is: most of its methods have neither context nor error.
 type Till struct {
 	Open bool
-	logs []string
+
+	mu   sync.Mutex
+	logs []string // guarded by mu
 }
 
 // Total adds. Its parameters have names that the client's own code uses.
@@ -69,12 +74,20 @@ func (t *Till) Total(c, ctx, err, args int64, wire string, r1 int64) int64 {
 // Log takes note, and nobody waits for it.
 //
 //farcall:oneway taken
-func (t *Till) Log(line string) { t.logs = append(t.logs, line) }
+func (t *Till) Log(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.logs = append(t.logs, line)
+}
 
 // Logged returns what was noted.
 //
 //farcall:idempotent
-func (t *Till) Logged(context.Context) []string { return t.logs }
+func (t *Till) Logged(context.Context) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.logs)
+}
 
 // Fail fails.
 func (t *Till) Fail(int) error { return errors.New("the till is stuck") }
@@ -89,6 +102,52 @@ func (t *Till) Drawer() chan int { return nil }
 
 // Close is the owner's.
 func (t *Till) Close() {}
+
+// Ticker has sequences of every form.
+type Ticker struct{}
+
+// Prices returns n prices.
+func (Ticker) Prices(_ context.Context, n int) iter.Seq[float64] {
+	return func(yield func(float64) bool) {
+		for i := range n {
+			if !yield(float64(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Named returns the prices of items, and fails at "none".
+func (Ticker) Named(skus ...string) (iter.Seq2[string, Item], int, error) {
+	if len(skus) > 0 && skus[0] == "none" {
+		return nil, 0, errors.New("there are none")
+	}
+	return func(yield func(string, Item) bool) {
+		for _, sku := range skus {
+			if !yield(sku, Item{SKU: sku}) {
+				return
+			}
+		}
+	}, len(skus), nil
+}
+
+// Failing breaks off after one item.
+func (Ticker) Failing() iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		_ = yield(1, nil) && yield(0, errors.New("the tape tore"))
+	}
+}
+
+// Sum adds what it is sent.
+func (Ticker) Sum(_ context.Context, xs iter.Seq[int], more <-chan int) (sum int, err error) {
+	for x := range xs {
+		sum += x
+	}
+	for x := range more {
+		sum += x
+	}
+	return sum, nil
+}
 
 // orders is not exported, and its client is.
 type orders interface {

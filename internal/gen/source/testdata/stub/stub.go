@@ -5,6 +5,7 @@ package stub
 
 import (
 	"context"
+	"iter"
 	"math/big"
 	"time"
 
@@ -27,15 +28,15 @@ type Numbered struct {
 	Lower2 int64  `json:"Lower"`
 }
 
-// Positional is what the object calls kinds.Positional.
-type Positional struct {
-	_ struct{} `cbor:",toarray"`
+// Point is what the object calls kinds.Point.
+type Point struct {
 	X int64
 	Y int64
 }
 
-// Point is what the object calls kinds.Point.
-type Point struct {
+// Positional is what the object calls kinds.Positional.
+type Positional struct {
+	_ struct{} `cbor:",toarray"`
 	X int64
 	Y int64
 }
@@ -83,6 +84,7 @@ type Stub interface {
 	// //go:build never
 	Plain(ctx context.Context, arg1 bool, arg2 int8, arg3 uint16, arg4 int64, arg5 uint64, arg6 float32, arg7 float64, arg8 string) ([]byte, error)
 	Same(ctx context.Context, arg1 Item) ([]*Item, error)
+	Streams(ctx context.Context, arg1 iter.Seq[Item], arg2 iter.Seq[int64], arg3 iter.Seq2[string, int64]) (iter.Seq2[Point, error], iter.Seq2[Item, error], error)
 	Structs(ctx context.Context, arg1 *Positional, arg2 []Point) (PageInt, Item2, StructsResult3, error)
 	Times(ctx context.Context, arg1 *time.Time, arg2 map[string]time.Duration) (*big.Int, error)
 	//farcall:idempotent
@@ -92,7 +94,7 @@ type Stub interface {
 
 // stubInterface is what StubClient was compiled against.
 var stubInterface = rmi.NewInterface[Stub](rmi.ExportOptions{
-	Methods: []string{"fixed", "keys", "many", "numbered", "plain", "same", "structs", "times", "tree", "type"},
+	Methods: []string{"fixed", "keys", "many", "numbered", "plain", "same", "streams", "structs", "times", "tree", "type"},
 })
 
 // StubInterface returns what StubClient was compiled against.
@@ -155,6 +157,14 @@ func (c *StubClient) Same(ctx context.Context, arg1 Item) ([]*Item, error) {
 	var r1 []*Item
 	err := c.client.Call(ctx, rmi.Method{Name: "same"}, rmi.Into(&r1), arg1)
 	return r1, err
+}
+
+// Streams calls streams.
+func (c *StubClient) Streams(ctx context.Context, arg1 iter.Seq[Item], arg2 iter.Seq[int64], arg3 iter.Seq2[string, int64]) (iter.Seq2[Point, error], iter.Seq2[Item, error], error) {
+	var r1 iter.Seq2[Point, error]
+	var r2 iter.Seq2[Item, error]
+	err := c.client.Call(ctx, rmi.Method{Name: "streams"}, rmi.Into(&r1, &r2), arg1, arg2, arg3)
+	return r1, r2, err
 }
 
 // Structs calls structs.

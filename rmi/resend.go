@@ -20,11 +20,15 @@ const (
 )
 
 // sendTo sends call to the process peer, on a connection from get, and again, as
-// [Router] does, when that breaks.
+// [Router] does, when that breaks. What a running method calls on its caller goes
+// by the caller's own connection, also when that is being left.
 func sendTo(ctx context.Context, call *Call, peer peerID, get func(context.Context) (*Conn, error)) (Reply, error) {
-	conn, err := get(ctx)
-	if err != nil {
-		return Reply{}, err
+	conn := callerAt(ctx, peer)
+	if conn == nil {
+		var err error
+		if conn, err = get(ctx); err != nil {
+			return Reply{}, err
+		}
 	}
 	n := conn.number(call)
 	reply, err := conn.Handle(ctx, call)
@@ -41,6 +45,16 @@ func sendTo(ctx context.Context, call *Call, peer peerID, get func(context.Conte
 	}
 	conn.unnumber(call, n)
 	return reply, err
+}
+
+// callerAt returns the connection to peer by which the call of ctx came that runs;
+// nil when there is none, or it has broken.
+func callerAt(ctx context.Context, peer peerID) *Conn {
+	s, _ := ctx.Value(servedKey{}).(*servedCall)
+	if s == nil || s.conn.Err() != nil || s.conn.shared == nil || s.conn.shared.peer != peer || !s.running() {
+		return nil
+	}
+	return s.conn
 }
 
 // number gives call a number, by which the peer recognises it when it is sent
@@ -138,6 +152,9 @@ func (r *resend) connect(ctx context.Context, pause time.Duration) (*Conn, error
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-over:
+		if context.Cause(r.session.ctx) == errPeerAgain {
+			return nil, errStartedAnew
+		}
 		return nil, fmt.Errorf("%w: %w", errSessionOver, context.Cause(r.session.ctx))
 	}
 	conn, err := r.get(ctx)

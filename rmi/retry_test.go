@@ -524,6 +524,45 @@ func TestRetryOfCallbacks(t *testing.T) {
 	})
 }
 
+// A callback to a peer that its connection is being left by, for which no other
+// would be given, goes by that connection.
+func TestCallbackWhileTheConnectionIsLeft(t *testing.T) {
+	for _, byServer := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBreaking(t, nil)
+			b.callers = exportIn(t, b.client, "back", func() string { return "called" })
+			down := make(chan error, 1)
+			b.handler = exportIn(t, b.server, "work", func(ctx context.Context) (string, error) {
+				leaver := b.conn
+				if byServer {
+					leaver = CallerConn(ctx)
+				}
+				go func() { down <- leaver.Shutdown(t.Context()) }()
+				synctest.Wait()
+				call, err := NewCall(ctx, "back", "")
+				if err != nil {
+					return "", err
+				}
+				reply, err := sendTo(ctx, call, SessionFrom(ctx).peer, func(context.Context) (*Conn, error) {
+					return nil, refusal(Unavailable, "no connection")
+				})
+				if err != nil {
+					return "", err
+				}
+				return string(reply.Result.Data[1:]), nil
+			})
+			got, err := InvokeAs[string](t.Context(), b.router(), "work", "")
+			if err != nil || got != "called" {
+				t.Errorf("left by the server: %v: got %q, %v, want it to be called back", byServer, got, err)
+			}
+			if err := <-down; err != nil {
+				t.Errorf("shutdown: %v", err)
+			}
+			b.close()
+		})
+	}
+}
+
 // A Conn by itself numbers nothing, and neither does a Router that has calls
 // which cannot be sent twice.
 func TestRetryNumbersOnlyWhatCanBeSentAgain(t *testing.T) {

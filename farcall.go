@@ -85,6 +85,9 @@ type Options struct {
 	// references that it holds, the answers recorded for it, its instances and
 	// values. Zero means rmi.DefaultLease.
 	ReferenceLease time.Duration
+	// Proxies are the interfaces whose values may come from other processes, as
+	// farcall-gen writes them. References, funcs and structs of funcs need none.
+	Proxies []rmi.Proxy
 	// ServeWith wraps the calls that others make here, CallWith those made from
 	// here; the first sees a call first.
 	ServeWith, CallWith []rmi.Middleware

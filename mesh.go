@@ -68,9 +68,11 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		Calls: rmi.HandlerFunc(func(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
 			return m.handler.Handle(ctx, call)
 		}),
-		Dial:   m.connection,
-		Redial: func(ctx context.Context, address string) (*rmi.Conn, error) { return m.pool.Get(ctx, address) },
-		Logger: m.log,
+		Dial:      m.connection,
+		Reachable: m.listens,
+		Proxies:   opts.Proxies,
+		Redial:    func(ctx context.Context, address string) (*rmi.Conn, error) { return m.pool.Get(ctx, address) },
+		Logger:    m.log,
 	})
 	m.objects = rmi.NewObjects(rmi.ObjectsOptions{
 		Space: m.space, Errors: opts.Errors, Operator: opts.Operator, Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
@@ -154,6 +156,20 @@ func (m *Mesh) connection(ctx context.Context, node naming.NodeID) (*rmi.Conn, e
 		}
 	}
 	return nil, rmi.Errorf(rmi.Unavailable, "node %s serves nothing, so that only it can connect", node)
+}
+
+// listens reports whether node is known to have an address.
+func (m *Mesh) listens(node naming.NodeID) bool {
+	entry := m.cache.Lookup(rmi.NodeObject)
+	if entry == nil {
+		return false
+	}
+	for _, inst := range entry.Instances {
+		if inst.Node == node {
+			return inst.Addrs[naming.ProtocolMesh] != ""
+		}
+	}
+	return false
 }
 
 // alive tells the cache whether an instance answers, whatever the registry says.

@@ -157,7 +157,7 @@ func (b *Batch) exchange(ctx context.Context) error {
 				err = m(err)
 			}
 		}
-		b.calls[i].settle(Payload{Data: o.result}, err)
+		b.calls[i].settle(Payload{Data: o.result, from: result.from}, err)
 	}
 	return nil
 }

@@ -141,6 +141,18 @@ type Payload struct {
 	// streams are the sequences that Data speaks of by their numbers. Whoever
 	// gets the payload reads them or, with drop, says that nobody will.
 	streams []itemSource
+	// from is the session by which it came; nil when it did not, or by a peer that
+	// does not say who it is.
+	from *Session
+}
+
+// sender returns the process that p came from; its zero value when that is not
+// known.
+func (p Payload) sender() peerID {
+	if p.from == nil {
+		return peerID{}
+	}
+	return p.from.peer
 }
 
 // Peer is the other end of the session that a call came by.

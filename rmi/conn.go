@@ -168,8 +168,11 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 func (c *Conn) Err() error { return context.Cause(c.ctx) }
 
 // Busy reports whether a call, or an item stream, is under way in either
-// direction.
-func (c *Conn) Busy() bool { return c.out.Load() > 0 || c.in.Load() > 0 || c.items.live.Load() > 0 }
+// direction, or either side holds objects of the other's.
+func (c *Conn) Busy() bool {
+	return c.out.Load() > 0 || c.in.Load() > 0 || c.items.live.Load() > 0 ||
+		c.shared != nil && c.shared.space.refs.bound(c.shared)
+}
 
 // Close ends the session now. Calls that wait for a reply fail with
 // UNAVAILABLE; the contexts of handlers end, but for those of calls that the peer
@@ -318,6 +321,10 @@ func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
 		c.peerLeaves(what)
 	case framePing:
 		return c.urgent(l.w, func(b []byte) []byte { return appendSmallFrame(b, framePong, h.id) })
+	case frameHold, frameDrop:
+		if s := c.opts.Space; s != nil {
+			return s.refs.receipts(c, h, body)
+		}
 	case framePong:
 		if p, ok := c.pending.take(h.id); ok {
 			p.complete(Reply{}, nil)

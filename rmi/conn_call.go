@@ -292,7 +292,7 @@ func (c *Conn) decodeAnswer(h frameHeader, head []byte) (reply Reply, streams in
 		err.Execution = Executed
 		return Reply{}, 0, err
 	}
-	return Reply{Result: Payload{Type: rh.typ}, Metadata: rh.metadata}, rh.streams, nil
+	return Reply{Result: Payload{Type: rh.typ, from: c.shared}, Metadata: rh.metadata}, rh.streams, nil
 }
 
 // resultTooBig is the error of a call whose result is over the limit.

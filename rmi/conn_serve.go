@@ -93,7 +93,7 @@ func (c *Conn) admit(h frameHeader, head []byte, size uint64, rh *requestHead) *
 func (c *Conn) newServed(h frameHeader, rh *requestHead, object, method string) *servedCall {
 	s := &servedCall{conn: c, id: h.id, call: Call{
 		Object: naming.Name(object), Method: method,
-		Args: Payload{Type: rh.typ}, Metadata: rh.metadata, Peer: c.peer, Way: wayOf(h.flags),
+		Args: Payload{Type: rh.typ, from: c.shared}, Metadata: rh.metadata, Peer: c.peer, Way: wayOf(h.flags),
 		Trail: rh.trail, token: rh.token, replyOnly: h.flags&flagReplyOnly != 0,
 	}}
 	if rh.timeout > 0 {

@@ -30,6 +30,11 @@ const (
 	KindList TypeKind = "list"
 	// KindMap maps TypeInfo.Key to TypeInfo.Elem.
 	KindMap TypeKind = "map"
+	// KindReference is a reference to an object; TypeInfo.Go says what it is to
+	// the program that serves the method.
+	KindReference TypeKind = "reference"
+	// KindFunc is a reference to a function.
+	KindFunc TypeKind = "func"
 	// KindStruct has named TypeInfo.Fields.
 	KindStruct TypeKind = "struct"
 	// KindStream is a sequence of TypeInfo.Elem, or of pairs of TypeInfo.Key and
@@ -119,7 +124,7 @@ func (t TypeInfo) write(b *strings.Builder) {
 		b.WriteString(string(t.Kind))
 	}
 	switch t.Kind {
-	case KindAny, KindBytes, KindList, KindMap:
+	case KindAny, KindBytes, KindList, KindMap, KindReference, KindFunc:
 	default:
 		if t.Nullable {
 			b.WriteByte('?')

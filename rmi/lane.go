@@ -73,6 +73,23 @@ func (c *Conn) outgoingWithin(ctx context.Context, d time.Duration) (*lane, erro
 	return c.outgoing(ctx)
 }
 
+// sendFrames appends frames, whose number f returns, to this side's lane, which it
+// opens if need be. It waits for room as long as ctx lasts.
+func (c *Conn) sendFrames(ctx context.Context, f func([]byte) ([]byte, int)) error {
+	l, err := c.outgoing(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.w.lock(ctx); err != nil {
+		return err
+	}
+	before := len(l.w.buf)
+	var n int
+	l.w.buf, n = f(l.w.buf)
+	l.w.unlock(before, n)
+	return nil
+}
+
 // startLane starts the goroutines of a lane, unless c has ended.
 func (c *Conn) startLane(l *lane) bool {
 	c.mu.Lock()

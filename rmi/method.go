@@ -63,9 +63,10 @@ type argSlots struct {
 	ctx    *context.Context
 }
 
-// newPlan makes a plan of fn. Its error lists every reason why fn cannot be
+// newPlan makes a plan of fn, which is called in space, if not nil. Its error
+// lists every reason why fn cannot be
 // called from afar.
-func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error) {
+func newPlan(space *Space, object naming.Name, goName string, fn reflect.Value) (*plan, error) {
 	t := fn.Type()
 	p := &plan{object: object, goName: goName, fn: fn, variadic: t.IsVariadic()}
 	var reasons []error
@@ -78,7 +79,7 @@ func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error)
 		if p.variadic && i == t.NumIn()-1 {
 			in = in.Elem()
 		}
-		s, err := paramShape(in)
+		s, err := paramShape(space, in)
 		if err != nil {
 			reasons = append(reasons, fmt.Errorf("parameter %d: %w", i-first+1, err))
 			continue
@@ -98,7 +99,7 @@ func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error)
 		n--
 	}
 	for i := range n {
-		s, err := resultShape(t.Out(i))
+		s, err := resultShape(space, t.Out(i))
 		if err != nil {
 			reasons = append(reasons, fmt.Errorf("result %d: %w", i+1, err))
 			continue
@@ -118,8 +119,8 @@ func newPlan(object naming.Name, goName string, fn reflect.Value) (*plan, error)
 
 // newInstancePlan makes a plan of a function of type t that bind makes of each
 // instance.
-func newInstancePlan(object naming.Name, goName string, t reflect.Type, in *instanced, bind func(reflect.Value) reflect.Value) (*plan, error) {
-	p, err := newPlan(object, goName, reflect.Zero(t))
+func newInstancePlan(space *Space, object naming.Name, goName string, t reflect.Type, in *instanced, bind func(reflect.Value) reflect.Value) (*plan, error) {
+	p, err := newPlan(space, object, goName, reflect.Zero(t))
 	if err != nil {
 		return nil, err
 	}
@@ -128,19 +129,19 @@ func newInstancePlan(object naming.Name, goName string, t reflect.Type, in *inst
 }
 
 // paramShape is shapeOf for a parameter, with words for the usual mistakes.
-func paramShape(t reflect.Type) (*rootShape, error) {
+func paramShape(space *Space, t reflect.Type) (*rootShape, error) {
 	if t == contextType {
 		return nil, errors.New("context.Context can only be the first parameter")
 	}
-	return shapeOf(t, inward)
+	return space.shapeOf(t, inward)
 }
 
 // resultShape is shapeOf for a result, with words for the usual mistakes.
-func resultShape(t reflect.Type) (*rootShape, error) {
+func resultShape(space *Space, t reflect.Type) (*rootShape, error) {
 	if t == errorType {
 		return nil, errors.New("error can only be the last result")
 	}
-	return shapeOf(t, outward)
+	return space.shapeOf(t, outward)
 }
 
 // setDocs fills in what only the method's author knows.
@@ -215,7 +216,7 @@ func (p *plan) badArgs(err error) *Error {
 	default:
 		b.WriteString(err.Error())
 	}
-	return &Error{Code: InvalidArgument, Message: b.String(), Execution: NotExecuted, cause: err}
+	return &Error{Code: errorCode(err, InvalidArgument), Message: b.String(), Execution: NotExecuted, cause: err}
 }
 
 // countMessage says that got arguments are too many or too few.

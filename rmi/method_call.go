@@ -161,6 +161,16 @@ func (r *rootShape) append(dst []byte, v reflect.Value, vc *valueContext) ([]byt
 	if r.stream != nil {
 		return r.stream.appendStream(dst, v, vc)
 	}
+	if r.as != 0 {
+		return r.appendReference(dst, v, vc)
+	}
+	if r.kind == kindPointer || r.kind == KindAny {
+		if ref, err := vc.reference(v.Interface()); err != nil {
+			return nil, err
+		} else if ref != nil {
+			return ref.appendTo(dst)
+		}
+	}
 	if r.deep {
 		if err := checkDepth(v, 0, 0); err != nil {
 			return nil, err

@@ -65,6 +65,11 @@ type object struct {
 	plans []*plan
 	// instances, when not nil, are what a factory makes of it.
 	instances *instanced
+	// relay, when not nil, carries out any method by passing it on.
+	relay *plan
+	// unname ends that the value travels by reference because it has a name; nil
+	// without a Space.
+	unname func()
 }
 
 // NewObjects returns an empty table.
@@ -165,7 +170,7 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 		failed = false
 		return reply, nil
 	}
-	vc := valueContext{space: o.space, streams: call.Args.streams}
+	vc := valueContext{space: o.space, streams: call.Args.streams, from: call.Args.from}
 	var life *methodLife
 	if p.streams {
 		life = o.beginLife(ctx, call)
@@ -195,13 +200,46 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 func (o *Objects) find(call *Call) (*plan, error) {
 	obj, ok := (*o.table.Load())[call.Object]
 	if !ok {
-		return nil, o.noObject(call.Object)
+		var err error
+		if obj, err = o.referred(call); err != nil {
+			return nil, err
+		}
 	}
 	p, ok := obj.methods[call.Method]
+	if !ok && obj.relay != nil {
+		return obj.relay, nil
+	}
 	if !ok {
 		return nil, obj.noMethod(call.Method)
 	}
 	return p, nil
+}
+
+// referred returns the object without a name that call is for.
+func (o *Objects) referred(call *Call) (*object, error) {
+	if o.space == nil || !strings.HasPrefix(string(call.Object), refPrefix) {
+		return nil, o.noObject(call.Object)
+	}
+	if call.ref != nil && call.ref.own != nil && call.ref.space == o.space {
+		return call.ref.own.object() // it is kept by who calls it
+	}
+	obj, err := o.space.refs.find(call.Object)
+	if obj == nil && err == nil {
+		err = o.space.refs.gone()
+	}
+	return obj, err
+}
+
+// lookup returns what is exported as name, or called by the reference name.
+func (o *Objects) lookup(name naming.Name) (*object, bool) {
+	if obj, ok := (*o.table.Load())[name]; ok {
+		return obj, true
+	}
+	if o.space == nil || !strings.HasPrefix(string(name), refPrefix) {
+		return nil, false
+	}
+	obj, err := o.space.refs.find(name)
+	return obj, obj != nil && err == nil
 }
 
 // noObject says that nothing is exported as name.
@@ -262,8 +300,12 @@ func (o *Objects) take(name naming.Name) *object {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old := *o.table.Load()
-	if _, ok := old[name]; !ok {
+	gone, ok := old[name]
+	if !ok {
 		return nil
+	}
+	if gone.unname != nil {
+		defer gone.unname()
 	}
 	table := make(map[naming.Name]*object, len(old))
 	for n, obj := range old {
@@ -311,10 +353,11 @@ func (o *Objects) Names() []naming.Name {
 	return names
 }
 
-// Interface describes what is exported as name. The result is shared and
+// Interface describes what is exported as name, or called by the reference that
+// [Ref.Object] names. The result is shared and
 // read-only.
 func (o *Objects) Interface(name naming.Name) (InterfaceInfo, bool) {
-	obj, ok := (*o.table.Load())[name]
+	obj, ok := o.lookup(name)
 	if !ok {
 		return InterfaceInfo{}, false
 	}
@@ -338,7 +381,7 @@ func (o *Objects) Known(name naming.Name, method string) (naming.Name, string, b
 
 // Idempotent reports whether the owner declared the method idempotent.
 func (o *Objects) Idempotent(name naming.Name, method string) bool {
-	obj, ok := (*o.table.Load())[name]
+	obj, ok := o.lookup(name)
 	if !ok {
 		return false
 	}

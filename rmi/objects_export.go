@@ -29,6 +29,9 @@ type ExportOptions struct {
 	// itself, where it is a sync.Locker; else a lock of its own, which keeps only
 	// callers from each other.
 	Guard sync.Locker
+	// Unreferenced, when not nil, is called in place of the object's own method;
+	// see [Unreferencer]. It is for objects without a name: [Space.Export].
+	Unreferenced func()
 }
 
 // ExportError says why something cannot be exported: every reason at once.
@@ -97,23 +100,62 @@ func (e *ExportError) Unwrap() error { return e.cause }
 // as maps of their exported fields, named by their `cbor` or `json` tag. What
 // arrives in an any is told at [DecodeValue].
 //
+// Objects travel by reference where Objects has a Space: as a [*Ref], which can be
+// anywhere in a value, or as a whole argument or result. Such is a pointer that
+// was exported, under a name or without one; an interface with methods, whose
+// receiver needs a [Proxy]; a func whose last result is an error, and a struct of
+// such funcs as [Bind] takes it; and a pointer to a struct that has methods and
+// no exported field. What is not exported yet is exported by itself. An object
+// that comes home is itself again.
+//
 // A method's name on the wire is its [SnakeCase]; callers may use the Go name
-// too. RMIDocs and Close are not exported unless opts lists Close, since an
-// object's life is its owner's concern; methods promoted from a mutex, and wire
+// too. RMIDocs, Unreferenced and Close are not exported unless opts lists them,
+// since an object's life is its owner's concern; methods promoted from a mutex, and wire
 // names that begin with "farcall_", never are. Methods run concurrently, one
 // goroutine for each call.
 //
 // Errors: an [*ExportError].
 func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
-	fail := func(reason string) error {
-		return &ExportError{Name: name, Type: typeName(v), Reason: reason}
+	if err := checkName(name, v); err != nil {
+		return err
 	}
-	if _, err := naming.ParseName(string(name)); err != nil {
-		return &ExportError{Name: name, Type: typeName(v), Reason: err.Error(), cause: err}
+	obj, err := newInstance(name, v, opts, o.space, o.made)
+	if err != nil {
+		return err
+	}
+	if err := o.add(obj); err != nil || o.space == nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	obj.unname = o.space.refs.named(reflect.ValueOf(v), obj)
+	return nil
+}
+
+// checkName returns why v cannot be exported as name, if that is because of the
+// name.
+func checkName(name naming.Name, v any) error {
+	_, err := naming.ParseName(string(name))
+	if err == nil && strings.HasPrefix(string(name), refPrefix) {
+		err = fmt.Errorf("names that begin with %q are those of objects without a name", refPrefix)
+	}
+	if err == nil {
+		return nil
+	}
+	return &ExportError{Name: name, Type: typeName(v), Reason: err.Error(), cause: err}
+}
+
+// newInstance makes the object that v is as name, in space, which may be nil.
+// Without made, v cannot be a [Factory].
+func newInstance(name naming.Name, v any, opts ExportOptions, space *Space, made *instances) (*object, error) {
+	fail := func(reason string) (*object, error) {
+		return nil, &ExportError{Name: name, Type: typeName(v), Reason: reason}
 	}
 	rv := reflect.ValueOf(v)
 	factory, many := v.(Factory)
 	switch {
+	case many && made == nil:
+		return fail("a factory can only be exported under a name")
 	case many && factory.check() != nil:
 		return fail(factory.check().Error())
 	case !rv.IsValid():
@@ -123,13 +165,15 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 	case rv.Kind() == reflect.Pointer && rv.IsNil():
 		return fail("the pointer is nil")
 	}
-	x := exporter{name: name, t: rv.Type(), v: rv}
+	x := exporter{name: name, t: rv.Type(), v: rv, space: space}
 	if many {
 		x.t, v = factory.t, factory.sample()
-		x.instances = &instanced{all: o.made, factory: factory, object: name}
+		x.instances = &instanced{all: made, factory: factory, object: name}
 	}
 	x.docs = docsFor(v, opts)
-	if err := x.choose(opts.Methods); err != nil && (len(opts.Methods) > 0 || len(opts.Properties) == 0) {
+	if !many && isStub(pointee(x.t)) {
+		x.stub(reflect.Indirect(rv))
+	} else if err := x.choose(opts.Methods); err != nil && (len(opts.Methods) > 0 || len(opts.Properties) == 0) {
 		return fail(err.Error())
 	}
 	for _, m := range x.chosen {
@@ -140,22 +184,32 @@ func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {
 	}
 	properties, reserved := x.properties(opts)
 	if len(x.problems) > 0 || len(x.badProperties) > 0 {
-		return &ExportError{Name: name, Type: goName(x.t), Methods: x.problems, Properties: x.badProperties}
+		return nil, &ExportError{Name: name, Type: goName(x.t), Methods: x.problems, Properties: x.badProperties}
 	}
 	obj := newObject(name, naming.KindObject, goName(x.t), x.docs, x.plans)
 	obj.info.Scope, obj.instances = factory.scope, x.instances
 	obj.addProperties(properties, reserved)
-	return o.add(obj)
+	return obj, nil
 }
 
 // ExportFunc makes the function fn callable under name. What it may take and
 // return is what a method may; see [Objects.Export], whose errors it shares.
 func (o *Objects) ExportFunc(name naming.Name, fn any, opts ExportOptions) error {
-	fail := func(reason string) error {
-		return &ExportError{Name: name, Type: typeName(fn), Reason: reason}
+	if err := checkName(name, fn); err != nil {
+		return err
 	}
-	if _, err := naming.ParseName(string(name)); err != nil {
-		return &ExportError{Name: name, Type: typeName(fn), Reason: err.Error(), cause: err}
+	obj, err := newFunction(name, fn, opts, o.space)
+	if err != nil {
+		return err
+	}
+	return o.add(obj)
+}
+
+// newFunction makes the object that the function fn is as name, in space, which
+// may be nil.
+func newFunction(name naming.Name, fn any, opts ExportOptions, space *Space) (*object, error) {
+	fail := func(reason string) (*object, error) {
+		return nil, &ExportError{Name: name, Type: typeName(fn), Reason: reason}
 	}
 	v := reflect.ValueOf(fn)
 	switch {
@@ -166,7 +220,7 @@ func (o *Objects) ExportFunc(name naming.Name, fn any, opts ExportOptions) error
 	case len(opts.Methods) > 0 || len(opts.Properties) > 0:
 		return fail("a function has no methods to choose from, and no properties")
 	}
-	p, err := newPlan(name, "", v)
+	p, err := newPlan(space, name, "", v)
 	if err != nil {
 		return fail(reasons(err))
 	}
@@ -178,7 +232,7 @@ func (o *Objects) ExportFunc(name naming.Name, fn any, opts ExportOptions) error
 		return fail(err.Error())
 	}
 	p.idempotent = slices.Contains(docs.Idempotent, "")
-	return o.add(newObject(name, naming.KindFunction, typeName(fn), docs, []*plan{p}))
+	return newObject(name, naming.KindFunction, typeName(fn), docs, []*plan{p}), nil
 }
 
 // newObject puts plans together.
@@ -211,6 +265,7 @@ type exporter struct {
 	instances *instanced
 
 	docs     Docs
+	space    *Space // may be nil
 	chosen   []reflect.Method
 	plans    []*plan
 	problems []MethodProblem
@@ -224,7 +279,42 @@ func (x *exporter) problem(method, reason string) {
 
 // has reports whether the object has the method, exported or not: its own docs
 // may tell of more than is chosen.
-func (x *exporter) has(method string) bool { return hasMethod(x.t, method) }
+func (x *exporter) has(method string) bool {
+	if hasMethod(x.t, method) {
+		return true
+	}
+	return slices.ContainsFunc(x.plans, func(p *plan) bool { return p.name == method || p.goName == method })
+}
+
+// stub makes plans of the funcs in a struct of them, as [Bind] would fill it.
+func (x *exporter) stub(v reflect.Value) {
+	for i := range v.NumField() {
+		f, field := v.Type().Field(i), v.Field(i)
+		tag, err := parseStubTag(f)
+		switch {
+		case f.Tag.Get("rmi") == "-", f.Name == "_", f.Type == refType:
+			continue
+		case f.Type.Kind() == reflect.Struct:
+			x.stub(field)
+			continue
+		case field.IsNil():
+			err = errors.New("the func is nil")
+		}
+		var p *plan
+		if err == nil {
+			p, err = newPlan(x.space, x.name, f.Name, field)
+		}
+		if err == nil {
+			p.name, p.idempotent = tag.method, tag.idempotent
+			err = p.setDocs(x.docs)
+		}
+		if err != nil {
+			x.problem(f.Name, reasons(err))
+			continue
+		}
+		x.plans = append(x.plans, p)
+	}
+}
 
 // choose fills x.chosen: the methods that list names, or all. Its error
 // concerns the whole.
@@ -299,15 +389,15 @@ func (x *exporter) method(m reflect.Method) {
 func (x *exporter) plan(m reflect.Method) (*plan, error) {
 	switch {
 	case x.instances == nil && x.v.IsValid():
-		return newPlan(x.name, m.Name, x.v.Method(m.Index))
+		return newPlan(x.space, x.name, m.Name, x.v.Method(m.Index))
 	case x.instances == nil:
-		return newPlan(x.name, m.Name, reflect.Zero(Factory{t: x.t}.methodType(m)))
+		return newPlan(x.space, x.name, m.Name, reflect.Zero(Factory{t: x.t}.methodType(m)))
 	}
 	bind := func(v reflect.Value) reflect.Value { return v.Method(m.Index) }
 	if x.t.Kind() == reflect.Interface {
 		bind = func(v reflect.Value) reflect.Value { return v.MethodByName(m.Name) }
 	}
-	return newInstancePlan(x.name, m.Name, x.instances.factory.methodType(m), x.instances, bind)
+	return newInstancePlan(x.space, x.name, m.Name, x.instances.factory.methodType(m), x.instances, bind)
 }
 
 // ownersMethod reports whether a method of t is its owner's, not its callers'.
@@ -315,6 +405,8 @@ func ownersMethod(t reflect.Type, name string) bool {
 	switch name {
 	case "RMIDocs":
 		return t.Implements(reflect.TypeFor[Describer]())
+	case "Unreferenced":
+		return t.Implements(reflect.TypeFor[Unreferencer]())
 	case "Close":
 		return true
 	}

@@ -40,7 +40,7 @@ func (s *started) run(ctx context.Context, call *Call) {
 	err := panicsTo(call, func() error {
 		var err error
 		if s.result, err = sendCall(ctx, s.h, call); err == nil {
-			s.refs, err = takeReferences(spaceOf(s.h), s.result)
+			s.refs, err = takeReferences(spaceOf(s.h), &s.result)
 		}
 		return err
 	})

@@ -85,8 +85,8 @@ func (x *exporter) newProperty(listed Property) (*property, error) {
 			return nil, fmt.Errorf("its type is %s, and Set takes %s", goName(p.t), goName(p.set.value))
 		}
 	}
-	if p.out, err = shapeOf(p.t, outward); err == nil && !p.info.ReadOnly {
-		p.in, err = shapeOf(p.t, inward)
+	if p.out, err = x.space.shapeOf(p.t, outward); err == nil && !p.info.ReadOnly {
+		p.in, err = x.space.shapeOf(p.t, inward)
 	}
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (x *exporter) properties(opts ExportOptions) (*properties, []*plan) {
 	list := func() []PropertyInfo { return ps.infos }
 	plans := []*plan{
 		x.reserved(GetMethod, get, "name"), x.reserved(SetMethod, set, "name", "value"),
-		mustPlan(newPlan(x.name, PropertiesMethod, reflect.ValueOf(list))).named(PropertiesMethod),
+		mustPlan(newPlan(x.space, x.name, PropertiesMethod, reflect.ValueOf(list))).named(PropertiesMethod),
 	}
 	plans[0].idempotent, plans[2].idempotent = true, true
 	return ps, plans
@@ -159,9 +159,9 @@ func (x *exporter) properties(opts ExportOptions) (*properties, []*plan) {
 // of the object.
 func (x *exporter) reserved(name string, bind func(reflect.Value) any, params ...string) *plan {
 	if x.instances == nil {
-		return mustPlan(newPlan(x.name, name, reflect.ValueOf(bind(x.v)))).named(name, params...)
+		return mustPlan(newPlan(x.space, x.name, name, reflect.ValueOf(bind(x.v)))).named(name, params...)
 	}
-	return mustPlan(newInstancePlan(x.name, name, reflect.TypeOf(bind(reflect.Value{})), x.instances,
+	return mustPlan(newInstancePlan(x.space, x.name, name, reflect.TypeOf(bind(reflect.Value{})), x.instances,
 		func(v reflect.Value) reflect.Value { return reflect.ValueOf(bind(v)) })).named(name, params...)
 }
 

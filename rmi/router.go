@@ -147,6 +147,9 @@ func (r *Router) handleBy(ctx context.Context, call *Call, conn *Conn) (Reply, e
 // route is Handle at the time now. until is when the time of a call is up that
 // has a Timeout instead of a context with a deadline; else zero.
 func (r *Router) route(ctx context.Context, call *Call, now, until time.Time) (Reply, error) {
+	if call.ref != nil {
+		return call.ref.send(ctx, call)
+	}
 	entry, err := r.resolve(ctx, call, until)
 	if err != nil {
 		return Reply{}, r.unresolved(call, err)

@@ -42,6 +42,10 @@ type Session struct {
 	values map[any]any
 	// atEnd are called, newest first, when the session has ended.
 	atEnd []func()
+
+	// lent is what the peer holds of this process's objects. Guarded by
+	// references.mu.
+	lent lending
 }
 
 // newSession returns a session without connections.
@@ -142,11 +146,19 @@ func (s *Session) connected(c *Conn) bool {
 // disconnected takes a connection that has ended away. After the last one the
 // lease begins to run.
 func (s *Session) disconnected(c *Conn) {
+	if s.lost(c) {
+		s.space.refs.disconnected(s, c)
+	}
+}
+
+// lost is disconnected, and reports whether c was the last of a session that goes
+// on.
+func (s *Session) lost(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 	if len(s.conns) > 0 || s.ended {
-		return
+		return false
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(s.space.opts.Lease, func() {
@@ -158,6 +170,7 @@ func (s *Session) disconnected(c *Conn) {
 		}
 	})
 	s.lease = timer
+	return true
 }
 
 // conn returns a connection of the session that takes calls; nil when there is
@@ -193,6 +206,7 @@ func (s *Session) end(cause error) {
 	last, seen := s.numbers.close(), s.records.close(cause)
 	s.space.forget(s, last, seen)
 	s.cancel(cause)
+	s.space.refs.sessionEnded(s)
 	if len(atEnd) > 0 {
 		s.space.goEnd(func() {
 			for i := len(atEnd) - 1; i >= 0; i-- {

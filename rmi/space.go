@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,9 +39,20 @@ type SpaceOptions struct {
 	// process, or whose objects this process holds, the session is kept alive so.
 	// Nil: it ends with the lease unless a call dials.
 	Redial func(ctx context.Context, address string) (*Conn, error)
-	// MaxReferences bounds the references of this process that one peer holds,
-	// and again those of one peer that this process holds. Default 65 536.
+	// MaxReferences bounds the references of this process that one peer holds:
+	// what it holds beyond is kept for the length of a lease only. It bounds those
+	// of one peer that this process holds, and the objects of this process that
+	// were given away and that nobody has taken yet: what passes one more fails
+	// with RESOURCE_EXHAUSTED. Default 65 536.
 	MaxReferences int
+	// Reachable reports whether other processes can connect to a node by its name.
+	// A reference to an object of one that they cannot is passed on as one to an
+	// object of this process, which passes calls on. It must not block. Nil: they
+	// can when Dial is not nil.
+	Reachable func(node naming.NodeID) bool
+	// Proxies are the interfaces whose values may come from other processes; the
+	// last of several for a type counts.
+	Proxies []Proxy
 	// Logger gets what no caller can see; nil discards it.
 	Logger *slog.Logger
 }
@@ -60,13 +72,18 @@ type Space struct {
 	// loops are the goroutines that Close waits for, and the sessions.
 	loops sync.WaitGroup
 
-	// objects tell which methods are idempotent; nil until there are any.
+	refs    references
+	proxies map[reflect.Type]func(*Ref) any
+	// objects tell which methods are idempotent, and carry out the calls of this
+	// process to its own references; nil until there are any.
 	objects atomic.Pointer[Objects]
 
 	mu       sync.Mutex
 	sessions map[peerID]*Session // guarded by mu
-	numbers  pastNumbers         // guarded by mu
-	closed   bool                // guarded by mu
+	// newest is the newest start of each node that there is a session with.
+	newest  map[naming.NodeID]*Session // guarded by mu
+	numbers pastNumbers                // guarded by mu
+	closed  bool                       // guarded by mu
 }
 
 // peerID identifies one start of a process.
@@ -85,7 +102,12 @@ func NewSpace(opts SpaceOptions) *Space {
 	}
 	setDefault(&opts.Lease, DefaultLease)
 	setDefault(&opts.MaxReferences, DefaultMaxReferences)
-	s := &Space{opts: opts, log: opts.Logger, sessions: make(map[peerID]*Session)}
+	s := &Space{opts: opts, log: opts.Logger, sessions: make(map[peerID]*Session),
+		newest: make(map[naming.NodeID]*Session), proxies: make(map[reflect.Type]func(*Ref) any, len(opts.Proxies))}
+	for _, p := range opts.Proxies {
+		s.proxies[p.typ] = p.of
+	}
+	s.refs.init(s)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
 }
@@ -107,6 +129,7 @@ func (s *Space) Close() {
 	for _, sess := range sessions {
 		sess.end(errSpaceClosed)
 	}
+	s.refs.close()
 	s.loops.Wait()
 }
 
@@ -143,14 +166,20 @@ func (s *Space) join(c *Conn) *Session {
 			return nil
 		}
 		sess := s.sessions[peer]
+		var older *Session
 		if sess == nil {
 			sess = newSession(s, peer)
 			s.numbers.resume(sess)
 			s.sessions[peer] = sess
 			s.loops.Add(1) // until it has ended
+			older = s.supersedeLocked(sess)
 		}
 		s.mu.Unlock()
+		if older != nil {
+			older.end(errPeerAgain)
+		}
 		if sess.connected(c) {
+			s.refs.connected(sess)
 			return sess
 		} // else it ended at the same moment, and has left the table
 	}
@@ -164,6 +193,9 @@ func (s *Space) forget(sess *Session, last, seen uint64) {
 	s.numbers.past(sess.peer, last, seen)
 	if s.sessions[sess.peer] == sess {
 		delete(s.sessions, sess.peer)
+	}
+	if s.newest[sess.peer.node] == sess {
+		delete(s.newest, sess.peer.node)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *Stream[T]) Recv(ctx context.Context) (T, error) {
 	if err != nil {
 		return item, from.misfit(err)
 	}
-	rest, err := shape.decode(data, reflect.ValueOf(&item).Elem(), &item, &valueContext{space: from.space})
+	rest, err := shape.decode(data, reflect.ValueOf(&item).Elem(), &item, &valueContext{space: from.space, from: from.from})
 	if err == nil && len(rest) > 0 {
 		err = errTrailing
 	}

@@ -12,6 +12,7 @@ import (
 type receiver struct {
 	source  itemSource
 	space   *Space
+	from    *Session    // by which the sequence came; may be nil
 	unbind  func() bool // from the context that ends the sequence; may be nil
 	cleanup runtime.Cleanup
 	err     error // why the items do not fit, or io.EOF; the last word
@@ -21,7 +22,7 @@ type receiver struct {
 func newReceiver(source itemSource, vc *valueContext) *receiver {
 	r := &receiver{source: source}
 	if vc != nil {
-		r.space = vc.space
+		r.space, r.from = vc.space, vc.from
 		if ctx := vc.ctx; ctx != nil {
 			r.unbind = context.AfterFunc(ctx, func() { source.stop(waitError(ctx)) })
 		}

@@ -163,7 +163,7 @@ func (f *streamForm) item(from *receiver, in []reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	vc := valueContext{space: from.space}
+	vc := valueContext{space: from.space, from: from.from}
 	decode := func(s *rootShape, data []byte) (reflect.Value, []byte, error) {
 		p := reflect.New(s.t)
 		rest, err := s.decode(data, p.Elem(), p.Interface(), &vc)

@@ -121,6 +121,10 @@ func (b *binder) fields(path string, v reflect.Value) {
 		tag, err := parseStubTag(f)
 		switch {
 		case f.Tag.Get("rmi") == "-":
+		case f.Type == refType && field.CanSet():
+			if ref, ok := b.h.(*Ref); ok {
+				b.set = append(b.set, func() { field.Set(reflect.ValueOf(ref)) })
+			}
 		case f.Anonymous && f.Type.Kind() == reflect.Struct:
 			b.fields(path+f.Name+".", field)
 		case f.Name == "_" || !f.IsExported() && f.Type.Kind() != reflect.Func:
@@ -183,6 +187,7 @@ type stubFunc struct {
 // bind makes a func of type t that calls the method.
 func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 	s := &stubFunc{binder: binder{h: b.h, object: b.object}, tag: tag, variadic: t.IsVariadic()}
+	space := spaceOf(b.h)
 	var problems []error
 	for i := range t.NumIn() {
 		in := t.In(i)
@@ -193,7 +198,7 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 		if s.variadic && i == t.NumIn()-1 {
 			in = in.Elem()
 		}
-		shape, err := shapeOf(in, outward)
+		shape, err := space.shapeOf(in, outward)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("parameter %d: %w", len(s.params)+1, err))
 		} else if shape.stream != nil && s.variadic && i == t.NumIn()-1 {
@@ -203,7 +208,7 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 	}
 	if f := futureType(t); f != nil {
 		s.future = t.Out(0).Elem()
-		if _, err := shapeOf(f.resultType(), inward); err != nil {
+		if _, err := space.shapeOf(f.resultType(), inward); err != nil {
 			problems = append(problems, fmt.Errorf("result 1: %w", err))
 		}
 	}
@@ -216,7 +221,7 @@ func (b *binder) bind(t reflect.Type, tag stubTag) (reflect.Value, error) {
 		if out == errorType && i == t.NumOut()-1 {
 			continue
 		}
-		shape, err := shapeOf(out, inward)
+		shape, err := space.shapeOf(out, inward)
 		if err == nil {
 			err = shape.readable()
 		}
@@ -309,7 +314,7 @@ func (s *stubFunc) prepare(in []reflect.Value, vc *valueContext) (context.Contex
 
 // decode decodes a result into out.
 func (s *stubFunc) decode(p Payload, out []reflect.Value, vc *valueContext) error {
-	vc.streams, vc.claimed = p.streams, 0
+	vc.streams, vc.claimed, vc.from = p.streams, 0, p.from
 	defer vc.dropUnclaimed()
 	if p.Type != ContentCBOR {
 		return &ContentError{Type: p.Type}

@@ -58,7 +58,7 @@ func DecodeArgs(p Payload) ([]any, error) {
 	}
 	args := make([]any, n)
 	for i := range args {
-		if rest, err = decodeAny(rest, &args[i], nil); err != nil {
+		if rest, err = decodeAny(rest, &args[i], contextOf(p)); err != nil {
 			return nil, &ArgumentError{Index: i + 1, Err: err}
 		}
 	}
@@ -79,13 +79,17 @@ func EncodeValue(v any) (Payload, error) {
 // is a [*ValueError]. What is decoded into an any arrives as nil, bool, int64,
 // uint64 or *big.Int (the first that holds it), float64, string, []byte,
 // time.Time, []any, and map[string]any, or map[any]any where a key is not a
-// string. A key that is bytes is a [ByteKey] in these.
-func DecodeValue(p Payload, into any) error { return decodeValue(nil, p, into) }
+// string. A key that is bytes is a [ByteKey] in these. A reference is the object
+// itself where that is of this process, and a [*Ref] otherwise.
+func DecodeValue(p Payload, into any) error { return decodeValue(contextOf(p), p, into) }
 
 // decodeValue is [DecodeValue] where vc says what else may have come.
 func decodeValue(vc *valueContext, p Payload, into any) error {
 	if p.Type != ContentCBOR {
 		return &ContentError{Type: p.Type}
+	}
+	if vc != nil && vc.from == nil {
+		vc.from = p.from
 	}
 	if vc == nil && len(p.streams) > 0 {
 		vc = &valueContext{streams: p.streams}
@@ -237,6 +241,10 @@ func decMode(mapType reflect.Type) cbor.DecMode {
 			unassigned = append(unassigned, cbor.WithRejectedSimpleValue(cbor.SimpleValue(v)))
 		}
 	}
+	tags := cbor.NewTagSet()
+	if err := tags.Add(cbor.TagOptions{DecTag: cbor.DecTagRequired}, reflect.TypeFor[arrivedRef](), tagReference); err != nil {
+		panic(err) // constant, as below
+	}
 	simple, err := cbor.NewSimpleValueRegistryFromDefaults(unassigned...)
 	if err != nil {
 		panic(err) // constant, as above
@@ -262,7 +270,7 @@ func decMode(mapType reflect.Type) cbor.DecMode {
 		ExtraReturnErrors:     cbor.ExtraDecErrorNone,
 		TimeTag:               cbor.DecTagOptional,
 		DefaultByteStringType: nil,
-	}.DecMode()
+	}.DecModeWithTags(tags)
 	if err != nil {
 		panic(err) // constant, as above
 	}

@@ -86,7 +86,7 @@ func natural(v any, vc *valueContext) (any, error) {
 	case map[string]any:
 		for k, e := range v {
 			switch e.(type) {
-			case *big.Int, big.Int, []any, map[string]any, map[any]any:
+			case *big.Int, big.Int, []any, map[string]any, map[any]any, arrivedRef:
 				if v[k], err = natural(e, vc); err != nil {
 					return nil, err
 				}
@@ -94,6 +94,8 @@ func natural(v any, vc *valueContext) (any, error) {
 		}
 	case map[any]any:
 		return naturalMap(v, vc)
+	case arrivedRef:
+		return v.natural(vc)
 	}
 	return v, nil
 }
@@ -178,10 +180,12 @@ func naturalMap(m map[any]any, vc *valueContext) (any, error) {
 // naturalize is natural for whatever v, which the library decoded and whose
 // shape is n, holds in its anys.
 func naturalize(v reflect.Value, n *shape, vc *valueContext) error {
-	if !n.anyInside || n.opaque {
+	if !n.anyInside || n.opaque && n.kind != KindReference {
 		return nil
 	}
 	switch n.kind {
+	case KindReference:
+		return settle(v, vc)
 	case KindAny:
 		if v.IsNil() {
 			return nil

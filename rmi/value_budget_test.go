@@ -50,7 +50,7 @@ func TestMemoryIsBoundedByWhatWasSent(t *testing.T) {
 }
 
 func TestVariadicArgumentsAreBoundedByWhatWasSent(t *testing.T) {
-	p, err := newPlan("f", "", reflect.ValueOf(func(...heavy) {}))
+	p, err := newPlan(nil, "f", "", reflect.ValueOf(func(...heavy) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,17 @@ type valueContext struct {
 	life *methodLife
 	// promises are, while arguments are encoded, those that stand for arguments.
 	promises []promiseUse
+	// from is the session by which a payload that is decoded came; nil when that
+	// is not known, or it did not come from another process.
+	from *Session
+}
+
+// contextOf returns what the values of p, which came from elsewhere, mean.
+func contextOf(p Payload) *valueContext {
+	if p.from == nil {
+		return nil
+	}
+	return &valueContext{space: p.from.space, streams: p.streams, from: p.from}
 }
 
 // payload returns data, which was encoded with vc, with the sequences in it.

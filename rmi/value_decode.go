@@ -26,6 +26,9 @@ func (r *rootShape) decode(data []byte, v reflect.Value, ptr any, vc *valueConte
 	if err != nil {
 		return nil, err
 	}
+	if r.as != 0 || h.major == cborTag && h.arg == tagReference && r.kind == kindPointer {
+		return r.decodeReference(data, h, v, vc)
+	}
 	if h.isNull() && !r.nullable && r.kind != KindTime && !r.opaque {
 		return nil, misfit(r.shape, data)
 	}

@@ -41,6 +41,11 @@ func appendValue(dst []byte, v any, vc *valueContext) ([]byte, error) {
 	if out, is, err := appendSequence(dst, v, vc); is {
 		return out, err
 	}
+	if ref, err := vc.reference(v); err != nil {
+		return nil, err
+	} else if ref != nil {
+		return ref.appendTo(dst)
+	}
 	if err := checkDepth(reflect.ValueOf(v), 0, 0); err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (f *fitter) fit(data []byte, n *shape, depth int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for h.major == cborTag && h.arg > tagBigNegInt { // a tag that means nothing here
+	for h.major == cborTag && h.arg > tagBigNegInt && h.arg != tagReference { // a tag that means nothing here
 		data = data[h.size:]
 		if h, err = readHead(data); err != nil {
 			return nil, err

@@ -86,7 +86,7 @@ func FuzzDecodeArgs(f *testing.F) {
 	f.Add([]byte{0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	called := 0
 	fn := func(string, int, *point, ...any) { called++ }
-	p, err := newPlan("fuzz", "", reflect.ValueOf(fn))
+	p, err := newPlan(nil, "fuzz", "", reflect.ValueOf(fn))
 	if err != nil {
 		f.Fatal(err)
 	}

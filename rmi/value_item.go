@@ -306,6 +306,11 @@ func describeTagged(data []byte, h itemHead) string {
 			return "a time (" + t.Format(time.RFC3339Nano) + ")"
 		}
 		return "a malformed time"
+	case tagReference:
+		if tag, _, err := readReference(data); err == nil {
+			return (&Ref{refTag: tag}).String()
+		}
+		return "a malformed reference"
 	case tagBigUint, tagBigNegInt:
 		if n, ok := bigOf(data); ok {
 			if n.BitLen() > 256 {

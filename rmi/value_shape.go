@@ -36,7 +36,8 @@ type shape struct {
 	fields    []shapeField
 	// positional structs travel as a list of their fields.
 	positional bool
-	// anyInside says that it is an any or has one in it.
+	// anyInside says that it is an any or a reference, or has one in it: what
+	// naturalize has to look at.
 	anyInside bool
 }
 
@@ -61,6 +62,8 @@ type rootShape struct {
 	largest int
 	// stream, when not nil, says that it is a sequence.
 	stream *streamForm
+	// as, when not 0, says in which form it is a reference.
+	as refAs
 }
 
 // kindPointer is the kind of a node that stands for a pointer; what it points to
@@ -88,6 +91,10 @@ func shapeOf(t reflect.Type, dir direction) (*rootShape, error) {
 		}
 		return root, err
 	}
+	if root := referenceShape(t); root != nil {
+		shapes.Store(shapeKey{t, dir}, root)
+		return root, nil
+	}
 	b := shapeBuilder{dir: dir, nodes: map[reflect.Type]*shape{}}
 	node, err := b.build(t)
 	if err != nil {
@@ -103,14 +110,14 @@ func shapeOf(t reflect.Type, dir direction) (*rootShape, error) {
 	return root, nil
 }
 
-// reachesAny reports whether n is an any or has one in it; seen are the nodes
+// reachesAny reports whether n is an any or a reference, or has one in it; seen are the nodes
 // that were looked at.
 func (n *shape) reachesAny(seen map[*shape]bool) bool {
 	if n == nil || seen[n] {
 		return false
 	}
 	seen[n] = true
-	if n.kind == KindAny || n.elem.reachesAny(seen) || n.key.reachesAny(seen) {
+	if n.kind == KindAny || n.kind == KindReference || n.elem.reachesAny(seen) || n.key.reachesAny(seen) {
 		return true
 	}
 	for _, f := range n.fields {
@@ -224,6 +231,8 @@ func (b *shapeBuilder) build(t reflect.Type) (*shape, error) {
 func (b *shapeBuilder) special(n *shape) bool {
 	p := reflect.PointerTo(n.t)
 	switch {
+	case n.t == refType:
+		n.kind, n.nullable = KindReference, true
 	case n.t == timeType:
 		n.kind = KindTime
 	case n.t == durationType:

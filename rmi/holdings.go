@@ -1,0 +1,379 @@
+package rmi
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"time"
+	"weak"
+)
+
+// holdings are the references to the objects of one other process that are in
+// use here. They outlive a session: what is still in use when the next begins is
+// told again. Guarded by references.mu.
+type holdings struct {
+	owner peerID
+	rows  map[refID]*holding
+	// pending are the rows that the owner is to be told of, each once.
+	pending []*holding
+	// via is the connection by which the owner is told. On another it is told
+	// everything anew, and listing says that this is under way.
+	via     *Conn
+	listing bool
+	// telling says that a goroutine tells.
+	telling bool
+}
+
+// holding is one of them. Guarded by references.mu.
+type holding struct {
+	of  *holdings
+	id  refID
+	ref weak.Pointer[Ref] // its zero value when none is in use
+	// unsaid is how often it came from the owner, who does not know that yet.
+	unsaid uint64
+	// told says that the owner knows, queued that it is in pending.
+	told, queued bool
+	// pin keeps the Ref in use until a lease after pinned; nil when it does not.
+	pin    *time.Timer
+	pinned time.Time
+	refs   *references
+}
+
+// released reports whether r is no longer what h is for.
+func (h *holding) released(r *Ref) bool {
+	h.refs.mu.Lock()
+	defer h.refs.mu.Unlock()
+	return h.ref.Value() != r
+}
+
+// arrive returns the Ref for a reference that came from the process from; the
+// zero peerID for one that does not say who it is. It is nil for an object of
+// this process that is gone.
+func (r *references) arrive(tag refTag, from peerID) (*Ref, error) {
+	self := r.space.self()
+	if tag.owner == self {
+		return r.comeHome(tag)
+	}
+	if tag.origin != nil && tag.origin.owner == self {
+		if tag.owner == from {
+			r.returnReceipt(tag)
+		}
+		return r.comeHome(*tag.origin)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, refusal(FailedPrecondition, "a reference cannot be kept: %w", errSpaceClosed)
+	}
+	h, err := r.holdingLocked(tag)
+	if err != nil {
+		return nil, err
+	}
+	ref := h.ref.Value()
+	if ref == nil {
+		ref = &Ref{space: r.space, refTag: tag, held: h}
+		ref.self = ref
+		h.ref = weak.Make(ref)
+		runtime.AddCleanup(ref, func(w weak.Pointer[Ref]) { r.dropped(h, w) }, h.ref)
+	}
+	if tag.owner == from {
+		h.unsaid++
+	}
+	if h.unsaid > 0 || !h.told {
+		r.queueLocked(h)
+	}
+	return ref, nil
+}
+
+// comeHome returns the Ref of an object of this process.
+func (r *references) comeHome(tag refTag) (*Ref, error) {
+	ref := r.home(tag.id)
+	if ref == nil {
+		return nil, r.gone()
+	}
+	if ref.own.relay != nil {
+		return ref.own.relay, nil
+	}
+	return ref, nil
+}
+
+// returnReceipt tells the owner of tag, which came from it, that it came, and
+// that it is not kept.
+func (r *references) returnReceipt(tag refTag) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if h, err := r.holdingLocked(tag); err == nil {
+		h.unsaid++
+		r.queueLocked(h)
+	}
+}
+
+// holdingLocked returns the row for tag, which it makes if need be.
+func (r *references) holdingLocked(tag refTag) (*holding, error) {
+	hs := r.holdings[tag.owner]
+	if hs == nil {
+		hs = &holdings{owner: tag.owner, rows: make(map[refID]*holding)}
+		r.holdings[tag.owner] = hs
+	}
+	h := hs.rows[tag.id]
+	if h == nil {
+		if most := r.space.opts.MaxReferences; len(hs.rows) >= most {
+			return nil, refusal(ResourceExhausted, "%d objects of %s are held here, and no more are allowed", most, tag.owner)
+		}
+		h = &holding{of: hs, id: tag.id, refs: r}
+		hs.rows[tag.id] = h
+	}
+	return h, nil
+}
+
+// dropped notes that the program no longer reaches the Ref that w was of.
+func (r *references) dropped(h *holding, w weak.Pointer[Ref]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h.ref == w {
+		h.ref = weak.Pointer[Ref]{}
+		r.queueLocked(h)
+	}
+}
+
+// release gives ref up, which is one to another process's object.
+func (r *references) release(ref *Ref) {
+	if ref.held == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := ref.held; h.ref.Value() == ref {
+		h.ref = weak.Pointer[Ref]{}
+		r.queueLocked(h)
+	}
+}
+
+// pin keeps ref, which is passed on to somebody, for the length of a lease.
+func (r *references) pin(ref *Ref) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := ref.held
+	h.pinned = time.Now()
+	if h.pin != nil || r.closed {
+		return
+	}
+	lease := r.space.opts.Lease
+	h.pin = time.AfterFunc(lease, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if left := lease - time.Since(h.pinned); left > 0 && h.ref.Value() == ref && !r.closed {
+			h.pin.Reset(left)
+			return
+		}
+		h.pin = nil
+	})
+}
+
+// inUse reports whether a Ref of h is in use.
+func (h *holding) inUse() bool { return h.ref != weak.Pointer[Ref]{} }
+
+// queueLocked has the owner told of h.
+func (r *references) queueLocked(h *holding) {
+	if !h.queued {
+		h.queued = true
+		h.of.pending = append(h.of.pending, h)
+	}
+	r.tellLocked(h.of)
+}
+
+// tellLocked sees to it that somebody tells what hs has to tell.
+func (r *references) tellLocked(hs *holdings) {
+	if !hs.telling && !r.closed {
+		hs.telling = true
+		r.space.loops.Go(func() { r.tellOwner(hs) })
+	}
+}
+
+// tellOwner tells the owner of hs what has changed, until there is nothing more
+// to tell or no connection to tell it by. The next connection goes on then.
+func (r *references) tellOwner(hs *holdings) {
+	for {
+		var conn *Conn
+		if s := r.space.session(hs.owner); s != nil {
+			conn = s.conn()
+		}
+		conn, hold, drop, flags, ok := r.nextToTell(hs, conn)
+		if !ok {
+			return
+		}
+		err := conn.sendFrames(r.space.ctx, func(b []byte) ([]byte, int) {
+			n := 0
+			if len(hold) > 0 || flags != 0 {
+				b = appendReceipts(b, frameHold, flags, hold)
+				n++
+			}
+			if len(drop) > 0 {
+				b = appendReceipts(b, frameDrop, 0, drop)
+				n++
+			}
+			return b, n
+		})
+		if err != nil {
+			r.mu.Lock()
+			if hs.via == conn {
+				hs.via = nil // everything again by the next
+			}
+			r.mu.Unlock()
+			select {
+			case <-conn.ctx.Done(): // soon: it has lost its lane
+			case <-r.space.ctx.Done():
+			}
+		}
+	}
+}
+
+// nextToTell returns the next that the owner of hs is to be told, by the
+// connection that it is told by now, or by fresh. It is not ok when there is
+// nothing to tell, or no way: the goroutine that asks has to end.
+func (r *references) nextToTell(hs *holdings, fresh *Conn) (conn *Conn, hold, drop []receipt, flags byte, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if conn = hs.via; conn == nil || conn.ctx.Err() != nil {
+		conn = fresh
+	}
+	if r.closed || len(hs.rows) == 0 || conn == nil {
+		hs.telling = false
+		if len(hs.rows) == 0 && r.holdings[hs.owner] == hs {
+			delete(r.holdings, hs.owner)
+		} else if conn == nil {
+			hs.via = nil
+			r.reachLocked(hs.owner, "")
+		}
+		return nil, nil, nil, 0, false
+	}
+	if hs.via != conn {
+		hs.via, hs.listing = conn, true
+		flags = flagHoldFirst
+		hs.pending = hs.pending[:0]
+		for _, h := range hs.rows {
+			h.told, h.queued = false, true
+			hs.pending = append(hs.pending, h)
+		}
+	}
+	if len(hs.pending) == 0 && !hs.listing {
+		hs.telling = false
+		return nil, nil, nil, 0, false
+	}
+	n := min(len(hs.pending), maxReceipts)
+	for _, h := range hs.pending[:n] {
+		h.queued = false
+		said := receipt{h.id, h.unsaid}
+		h.unsaid = 0
+		if h.inUse() {
+			h.told = true
+			hold = append(hold, said)
+			continue
+		}
+		delete(hs.rows, h.id)
+		if h.told || said.count > 0 {
+			drop = append(drop, said)
+		}
+	}
+	hs.pending = slices.Delete(hs.pending, 0, n)
+	if hs.listing && len(hs.pending) == 0 {
+		hs.listing = false
+		flags |= flagHoldLast
+	}
+	return conn, hold, drop, flags, true
+}
+
+// bound reports whether either side of a session holds objects of the other's.
+func (r *references) bound(s *Session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.boundLocked(s)
+}
+
+func (r *references) boundLocked(s *Session) bool {
+	hs := r.holdings[s.peer]
+	return len(s.lent.ids) > 0 || hs != nil && len(hs.rows) > 0
+}
+
+// connected goes on to tell what the peer of s has not been told.
+func (r *references) connected(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if hs := r.holdings[s.peer]; hs != nil && (hs.via == nil || hs.via.ctx.Err() != nil) {
+		r.tellLocked(hs)
+	}
+}
+
+// disconnected tries to get a connection of s again, which c was the last of,
+// when objects are held in either direction.
+func (r *references) disconnected(s *Session, c *Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.boundLocked(s) {
+		r.reachLocked(s.peer, c.opts.dialled)
+	}
+}
+
+const (
+	// reachPauseMin and reachPauseMax bound the pause between two tries to
+	// connect to a peer again.
+	reachPauseMin = 50 * time.Millisecond
+	reachPauseMax = 5 * time.Second
+	// maxReaching bounds the peers that are tried at a time; others are connected
+	// to when they are called.
+	maxReaching = 256
+)
+
+// reachLocked tries to connect to peer, for the length of a lease. address is
+// where it was dialled before; empty if it was not.
+func (r *references) reachLocked(peer peerID, address string) {
+	opts := &r.space.opts
+	switch {
+	case r.closed, r.reaching[peer], len(r.reaching) >= maxReaching:
+		return
+	case address != "" && opts.Redial != nil:
+	case opts.Dial == nil || r.holdings[peer] == nil:
+		return // no way is known, or it is the peer that wants something
+	}
+	r.reaching[peer] = true
+	r.space.loops.Go(func() {
+		r.reach(peer, address)
+		r.mu.Lock()
+		delete(r.reaching, peer)
+		r.mu.Unlock()
+	})
+}
+
+// reach tries to connect to peer until it is connected, has started anew, or the
+// lease is over.
+func (r *references) reach(peer peerID, address string) {
+	opts := &r.space.opts
+	ctx, cancel := context.WithTimeout(r.space.ctx, opts.Lease)
+	defer cancel()
+	for pause := reachPauseMin; ; pause = min(2*pause, reachPauseMax) {
+		if s := r.space.session(peer); s != nil && s.conn() != nil {
+			return
+		}
+		var conn *Conn
+		var err error
+		if address != "" && opts.Redial != nil {
+			conn, err = opts.Redial(ctx, address)
+		} else {
+			conn, err = opts.Dial(ctx, peer.node)
+		}
+		if err == nil && conn.Peer().Incarnation != peer.incarnation {
+			return
+		}
+		timer := time.NewTimer(pause - rand.N(pause/2))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}

@@ -251,6 +251,14 @@
 // as much again, when a limit on calls in flight is reached, so that a call that
 // waits for another cannot keep that out.
 //
+// # Properties
+//
+// An object whose owner lists properties has three methods more, which are called
+// as all are: farcall_get takes the name of a property and returns its value,
+// farcall_set takes a name and a value, farcall_properties takes nothing and
+// returns a list of what each property is. Names of methods that begin with
+// "farcall_" are reserved.
+//
 // # Parting
 //
 // A side that wants to leave sends GOAWAY soon, on a lane that it opens for it if

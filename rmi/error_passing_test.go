@@ -181,6 +181,24 @@ func TestErrorsSurviveHopsThatAreNamed(t *testing.T) {
 	}
 }
 
+// A node that knows none of them passes on the errors of all its calls.
+func TestErrorsOfSeveralCallsArePassedOn(t *testing.T) {
+	far := failures{known: shopErrors(t)}
+	one, two := far.of(&outOfStock{SKU: "socks"}), far.of(errors.Join(errSoldOut, errno(7)))
+	other := far.of(io.EOF)
+	for _, e := range []*Error{one, two, other} {
+		e.Remote, e.cause = true, nil
+	}
+	middle := failures{known: standardErrors(), node: "n"}
+	e := middle.of(errors.Join(other, one, fmt.Errorf("and: %w", two)))
+	e.cause = nil
+	err := shopErrors(t).restore(e)
+	got, ok := errors.AsType[*outOfStock](err)
+	if !ok || got.SKU != "socks" || !errors.Is(err, errSoldOut) || !errors.Is(err, errno(7)) || !errors.Is(err, io.EOF) {
+		t.Errorf("got %#v, want the errors of all three", err)
+	}
+}
+
 func TestHopsAreBounded(t *testing.T) {
 	f := failures{known: standardErrors(), node: "n"}
 	e := &Error{Code: Unknown, Message: "m", Remote: true, called: "x"}

@@ -226,7 +226,7 @@ func TestWireErrorsAreCutToFit(t *testing.T) {
 		Trace: strings.Repeat("t", 1<<20) + "\xff", Details: details, Code: Aborted,
 	}
 	for range 20 {
-		e.values = append(e.values, errorValue{"name", make([]byte, 1<<10)})
+		e.values = append(e.values, errorValue{"name", make([]byte, 3<<10)})
 		e.Hops = append(e.Hops, Hop{"node", strings.Repeat("c", 128)})
 	}
 	frame := appendError(nil, 1, e, true)
@@ -241,8 +241,27 @@ func TestWireErrorsAreCutToFit(t *testing.T) {
 	}
 	if got.Code != Aborted || len(got.Message) > maxErrorText || !strings.HasSuffix(got.Message, "é…") ||
 		len(got.Type) > maxErrorType || len(got.Trace) > maxErrorText || len(got.Trace) < 1<<10 ||
-		len(got.values) != 7 || len(got.Hops) != 15 || len(got.Details) > maxErrorDetails || size > maxErrorDetailSize {
+		len(got.values) != 2 || len(got.Hops) != 15 || len(got.Details) > maxErrorDetails || size > maxErrorDetailSize {
 		t.Errorf("got %d bytes of message, %d of type, %d of trace, %d details of %d bytes", len(got.Message), len(got.Type), len(got.Trace), len(got.Details), size)
+	}
+}
+
+func TestWireTakesNoMoreOfAnErrorThanAllowed(t *testing.T) {
+	head := []byte{byte(Aborted), 0}
+	for range 1000 {
+		head = appendPair(head, fieldHop, "", "")
+		head = appendPair(head, fieldValue, "", "")
+	}
+	if e := decodeError(head); len(e.Hops) != maxErrorHops || len(e.values) != maxErrorValues {
+		t.Errorf("got %d hops and %d values, want %d and %d", len(e.Hops), len(e.values), maxErrorHops, maxErrorValues)
+	}
+	head = []byte{byte(Aborted), 0}
+	for range 4 {
+		head = appendPair(head, fieldValue, "name", make([]byte, 3<<10))
+		head = appendPair(head, fieldHop, "n", strings.Repeat("c", 900))
+	}
+	if e := decodeError(head); len(e.Hops) != 2 || len(e.values) != 2 || len(e.Hops[0].Called) > maxErrorCalled {
+		t.Errorf("got %d hops and %d values, want 2 of each, which are what fits", len(e.Hops), len(e.values))
 	}
 }
 

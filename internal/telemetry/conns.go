@@ -41,6 +41,9 @@ func (m *Metrics) AddConns(fetch func() rmi.TallyStats) {
 		one("farcall_rmi_calls_refused_total", typeCounter,
 			"Calls of others that were turned away at a limit before they reached an object.",
 			func(s rmi.TallyStats) float64 { return float64(s.Conn.Refused) }),
+		one("farcall_rmi_calls_dropped_total", typeCounter,
+			"One-way calls of others that were not carried out, and of which their callers were told nothing.",
+			func(s rmi.TallyStats) float64 { return float64(s.Conn.Dropped) }),
 		metric[rmi.TallyStats]{
 			Family: Family{Name: "farcall_rmi_frames_total", Type: typeCounter,
 				Help: "Frames that went over lanes and streams, by direction: sent or received.", Labels: []string{"direction"}},

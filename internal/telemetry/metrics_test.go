@@ -41,7 +41,7 @@ func full(t *testing.T) *Metrics {
 	})
 	m.AddConns(func() rmi.TallyStats {
 		s := rmi.TallyStats{Open: 2, Opened: 5, Dials: 6, DialFailures: 2}
-		s.Conn = rmi.ConnStats{Refused: 1, Lanes: 4, LargeSent: 6, LargeReceived: 7, FramesSent: 30, FramesReceived: 20, BytesSent: 900, Flushes: 10}
+		s.Conn = rmi.ConnStats{Refused: 1, Dropped: 2, Lanes: 4, LargeSent: 6, LargeReceived: 7, FramesSent: 30, FramesReceived: 20, BytesSent: 900, Flushes: 10}
 		s.Conn.FlushSizes[0], s.Conn.FlushSizes[2], s.Conn.FlushSizes[len(s.Conn.FlushSizes)-1] = 3, 6, 1
 		s.Session = transport.Stats{BytesSent: 1000, BytesReceived: 800, Writes: 8, StreamsOpened: 9, StreamsOpen: 3}
 		return s
@@ -85,6 +85,7 @@ func TestSourcesReportWhatTheyAreTold(t *testing.T) {
 		"farcall_transport_streams_opened_total":                               9,
 		"farcall_rmi_lanes_open":                                               4,
 		"farcall_rmi_calls_refused_total":                                      1,
+		"farcall_rmi_calls_dropped_total":                                      2,
 		`farcall_rmi_frames_total{direction="sent"}`:                           30,
 		`farcall_rmi_frames_total{direction="received"}`:                       20,
 		`farcall_rmi_large_payloads_total{direction="sent"}`:                   6,

@@ -1,0 +1,83 @@
+package rmi
+
+import (
+	"context"
+	"testing"
+)
+
+// person is an object that knows another.
+type person struct {
+	name string
+	gate chan struct{}
+	next *person
+}
+
+func (p *person) Name() string { return p.name }
+
+// Friend waits for the gate.
+func (p *person) Friend(ctx context.Context) (*person, error) {
+	select {
+	case <-p.gate:
+		return p.next, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// SameAs is called with the object itself, since it is of this process.
+func (p *person) SameAs(other *person) bool { return p == other }
+
+func TestPromisedObjectsAreCalledInOneRoundTrip(t *testing.T) {
+	for name, withSpace := range map[string]bool{"with a Space": true, "without a Space": false} {
+		t.Run(name, func(t *testing.T) {
+			gate := make(chan struct{})
+			carol := &person{name: "carol", gate: gate}
+			bob := &person{name: "bob", gate: gate, next: carol}
+			alice := &person{name: "alice", gate: gate, next: bob}
+			server := NewSpace(SpaceOptions{Node: "b", Incarnation: 2})
+			t.Cleanup(server.Close)
+			o := NewObjects(ObjectsOptions{Space: server})
+			if err := o.Export("greeting", alice, ExportOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			var opts ConnOptions
+			if withSpace {
+				opts.Space = NewSpace(SpaceOptions{Node: "a", Incarnation: 1})
+				t.Cleanup(opts.Space.Close)
+			}
+			a, b := connPair(t, nil, o, opts, ConnOptions{Space: server})
+			friend := Start(t.Context(), a, "greeting", "friend")
+			of := friend.Start(t.Context(), "friend")
+			f := of.Start(t.Context(), "name")
+			same := Go[bool](t.Context(), a, "greeting", "same_as", friend)
+			waitUntil(t, "all requests", func() bool { return b.Stats().CallsIn == 4 })
+			if got := b.Stats().FramesSent; got != 0 {
+				t.Errorf("%d frames came back before the first call had ended, want none", got)
+			}
+			close(gate)
+			if got, err := Await[string](t.Context(), f); got != "carol" || err != nil {
+				t.Errorf("got %q, %v, want carol", got, err)
+			}
+			if got, err := friend.Invoke(t.Context(), "name"); got != "bob" || err != nil {
+				t.Errorf("got %q, %v, want bob", got, err)
+			}
+			if got, err := same.Wait(t.Context()); got || err != nil {
+				t.Errorf("got %v, %v, want that the friend is another", got, err)
+			}
+			if !withSpace {
+				return
+			}
+			friend.Release() // from here on by the reference
+			if got, err := friend.Invoke(t.Context(), "name"); got != "bob" || err != nil {
+				t.Errorf("by the reference: got %q, %v, want bob", got, err)
+			}
+			ref, err := Await[*Ref](t.Context(), friend)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := ref.Invoke(t.Context(), "same_as", friend); got != true || err != nil {
+				t.Errorf("passed on by value: got %v, %v, want the object itself", got, err)
+			}
+		})
+	}
+}

@@ -44,7 +44,7 @@ func Coerce(m MethodInfo, words []string) ([]any, error) {
 //	bytes     base64, with or without padding, of either alphabet
 //	time      RFC 3339, such as 2026-01-02T15:04:05+01:00, or a date
 //	duration  1m30s, or a number of nanoseconds
-//	list, map, struct   JSON, see [ParseJSON]
+//	list, map, struct, stream   JSON, see [ParseJSON]
 //	any       JSON where it is JSON, else the word as a string
 //
 // The word "null" is null where t is nullable, but for an any of a word that
@@ -65,7 +65,7 @@ func ParseText(word string, t TypeInfo) (any, error) {
 			return v, nil
 		}
 		return word, nil
-	case KindList, KindMap, KindStruct:
+	case KindList, KindMap, KindStruct, KindStream:
 		return ParseJSON([]byte(word), t)
 	}
 	v, reason := parseScalar(strings.TrimSpace(word), t)

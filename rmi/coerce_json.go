@@ -15,7 +15,7 @@ import (
 // ParseJSON reads one JSON text as a value of type t. Integers keep all their
 // digits; bytes are strings of base64, times and durations strings as in
 // [ParseText], and so are the numbers that JSON lacks ("NaN", "Inf"). A field
-// that a struct does not have is refused. Errors are a [*ValueError], whose
+// that a struct does not have is refused. A stream is a list of its items. Errors are a [*ValueError], whose
 // Path leads into the JSON.
 func ParseJSON(data []byte, t TypeInfo) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -73,7 +73,13 @@ func (r *jsonReader) value(v any, t TypeInfo) (any, error) {
 			}
 		}
 	case []any:
-		if t.Kind == KindList || t.Kind == KindAny {
+		switch {
+		case t.Kind == KindStream:
+			item := t.Item()
+			return r.list(v, TypeInfo{Kind: KindList, Elem: &item})
+		case t.Kind == KindStruct && t.Positional && len(v) == len(t.Fields):
+			return r.positional(v, t)
+		case t.Kind == KindList || t.Kind == KindAny:
 			return r.list(v, t)
 		}
 	case map[string]any:
@@ -85,6 +91,20 @@ func (r *jsonReader) value(v any, t TypeInfo) (any, error) {
 		}
 	}
 	return nil, &ValueError{Want: clip(t.String(), 120), Got: describeJSON(v)}
+}
+
+// positional returns v as a struct that travels as a list of its fields.
+func (r *jsonReader) positional(v []any, t TypeInfo) (any, error) {
+	r.scope = append(r.scope, t)
+	defer func() { r.scope = r.scope[:len(r.scope)-1] }()
+	out := make([]any, len(v))
+	for i, e := range v {
+		var err error
+		if out[i], err = r.value(e, t.Fields[i].Type); err != nil {
+			return nil, within(err, fmt.Sprintf("[%d]", i))
+		}
+	}
+	return out, nil
 }
 
 // resolve returns the type that t names, if it is one that recurs.

@@ -78,6 +78,18 @@ type FieldInfo struct {
 	Type TypeInfo `json:"type"`
 }
 
+// Item returns the type of an item of the stream t: Elem, or for pairs a struct
+// of Key and Elem that travels as a list.
+func (t TypeInfo) Item() TypeInfo {
+	switch {
+	case t.Elem == nil:
+		return TypeInfo{Kind: KindAny, Nullable: true}
+	case t.Key == nil:
+		return *t.Elem
+	}
+	return TypeInfo{Kind: KindStruct, Positional: true, Fields: []FieldInfo{{Name: "key", Type: *t.Key}, {Name: "value", Type: *t.Elem}}}
+}
+
 // String writes the type for people: "int", "list<string>",
 // "map<string, int>", "{x: int, y: int}". A question mark says that null may
 // stand in for a value that otherwise could not be null: "string?".

@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"context"
+	"iter"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,41 @@ func (Echo) Sleep(ctx context.Context, seconds float64) error {
 	}
 }
 
+// Count returns the numbers from 1 to n, one each so many seconds, until the
+// caller wants no more.
+func (Echo) Count(ctx context.Context, n int64, every float64) (iter.Seq2[int64, error], error) {
+	if !(every >= 0 && every <= maxSleep.Seconds()) {
+		return nil, rmi.Errorf(rmi.InvalidArgument, "count: every is %v seconds, and must be between 0 and %v", every, maxSleep.Seconds())
+	}
+	return func(yield func(int64, error) bool) {
+		for i := int64(1); i <= n; i++ {
+			if i > 1 {
+				if err := (Echo{}).Sleep(ctx, every); err != nil {
+					yield(0, err)
+					return
+				}
+			}
+			if !yield(i, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+// Repeat returns each value as it comes.
+func (Echo) Repeat(values iter.Seq2[any, error]) iter.Seq2[any, error] { return values }
+
+// Total returns the sum of the numbers.
+func (Echo) Total(numbers iter.Seq2[float64, error]) (sum float64, err error) {
+	for n, err := range numbers {
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
 // Fail returns an error with that message.
 func (Echo) Fail(message string) error { return &EchoError{message} }
 
@@ -79,12 +115,18 @@ func echoThing() Thing {
 		Docs: rmi.Docs{
 			Doc: "Does what it is told, to try out calls.",
 			Methods: map[string]string{
-				"echo":  "Returns its argument: several as a list, none as null.",
-				"sleep": "Returns after that many seconds, at most 600, or when the caller gives up.",
-				"fail":  "Returns an error with that message.",
+				"echo":   "Returns its argument: several as a list, none as null.",
+				"sleep":  "Returns after that many seconds, at most 600, or when the caller gives up.",
+				"fail":   "Returns an error with that message.",
+				"count":  "Streams the numbers from 1 to n, with a pause of that many seconds between two.",
+				"repeat": "Streams each value back as it comes.",
+				"total":  "Returns the sum of a stream of numbers.",
 			},
-			Params:     map[string][]string{"echo": {"values"}, "sleep": {"seconds"}, "fail": {"message"}},
-			Idempotent: []string{"echo", "sleep", "fail"},
+			Params: map[string][]string{
+				"echo": {"values"}, "sleep": {"seconds"}, "fail": {"message"},
+				"count": {"n", "every"}, "repeat": {"values"}, "total": {"numbers"},
+			},
+			Idempotent: []string{"echo", "sleep", "fail", "count"},
 		},
 	}
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // arguments turns words into the values that t's parameters want. What they
-// want is asked of an instance, unless there is nothing to turn.
-func (a *app) arguments(ctx context.Context, m *farcall.Mesh, t target, words []word) ([]any, error) {
+// want is asked of an instance, unless there is nothing to turn. Standard input
+// is read for as long as whole lasts, and as a stream goes by feed.
+func (a *app) arguments(ctx, whole context.Context, m *farcall.Mesh, t target, words []word, feed *feed) ([]any, error) {
 	if len(words) == 0 {
 		return nil, nil
 	}
@@ -22,14 +23,30 @@ func (a *app) arguments(ctx context.Context, m *farcall.Mesh, t target, words []
 	method, ok := info.Method(t.method)
 	if !ok {
 		// The instance that is called may know better, or knows what to say.
+		if err := a.readLive(whole, words); err != nil {
+			return nil, err
+		}
 		return guess(words), nil
 	}
 	if err := checkCount(t, method, words); err != nil {
 		return nil, err
 	}
+	for i := range words {
+		p := method.Params[min(i, len(method.Params)-1)]
+		if p.Type.Kind == rmi.KindStream && words[i].live {
+			continue
+		}
+		if err := a.readLive(whole, words[i:i+1]); err != nil {
+			return nil, err
+		}
+	}
 	args := make([]any, len(words))
 	for i, w := range words {
 		p := method.Params[min(i, len(method.Params)-1)]
+		if w.live {
+			args[i] = feed.lines(a.opts.Stdin, p.Type.Item())
+			continue
+		}
 		if args[i], err = w.value(p.Type); err != nil {
 			return nil, misfit(t, method, i, words, err)
 		}
@@ -88,6 +105,8 @@ func (w word) value(t rmi.TypeInfo) (any, error) {
 	switch {
 	case w.json:
 		return rmi.ParseJSON([]byte(text), t)
+	case w.from != "" && t.Kind == rmi.KindStream:
+		return listOfLines(strings.NewReader(text), t.Item())
 	case w.from != "" && t.Kind == rmi.KindBytes:
 		return []byte(text), nil
 	case w.from != "" && t.Kind == rmi.KindString:

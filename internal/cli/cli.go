@@ -209,6 +209,8 @@ func (a *app) emit(v any, text func(w io.Writer) error) error {
 	switch a.global.output {
 	case formatJSON:
 		err = writeJSON(a.opts.Stdout, v, true)
+	case formatJSONLines:
+		err = writeJSON(a.opts.Stdout, v, false)
 	case formatYAML:
 		err = writeYAML(a.opts.Stdout, v)
 	default:

@@ -19,6 +19,8 @@ const (
 	formatText = "text"
 	formatJSON = "json"
 	formatYAML = "yaml"
+	// formatJSONLines is one JSON document a line: for calls only.
+	formatJSONLines = "jsonl"
 )
 
 // formats lists the formats of -o that every command has.

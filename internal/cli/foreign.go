@@ -57,6 +57,9 @@ func (a *app) callForeign(ctx context.Context, cmd *cobra.Command, flags callFla
 		return usagef("", "the name of a method: %s", trimPackage(err))
 	}
 	words, err := a.words(ctx, withoutDashes(args), array, given)
+	if err == nil {
+		err = a.readLive(ctx, words)
+	}
 	if err != nil {
 		return err
 	}

@@ -23,19 +23,25 @@ type word struct {
 	from string
 	// json says that text is a JSON value, from --json.
 	json bool
+	// live says that text is yet to be read, from standard input.
+	live bool
 }
 
 // words reads the arguments of a call: as they are, "@path" from a file, "-"
 // from standard input, "@@x" as the text "@x"; or all of them from array, a JSON
-// array, which is itself read in the same way.
+// array, which is itself read in the same way. What is on standard input is left
+// for later, except in array.
 func (a *app) words(ctx context.Context, args []string, array string, given bool) ([]word, error) {
 	if !given {
-		return a.readAll(ctx, args)
+		return a.readAll(args)
 	}
 	if len(args) > 0 {
 		return nil, usagef("leave out one of the two", "--json gives all the arguments, and so does %q", args[0])
 	}
-	in, err := a.readAll(ctx, []string{array})
+	in, err := a.readAll([]string{array})
+	if err == nil {
+		err = a.readLive(ctx, in)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +59,8 @@ func (a *app) words(ctx context.Context, args []string, array string, given bool
 	return out, nil
 }
 
-// readAll reads what args stand for.
-func (a *app) readAll(ctx context.Context, args []string) ([]word, error) {
+// readAll reads what args stand for, but for standard input.
+func (a *app) readAll(args []string) ([]word, error) {
 	out := make([]word, len(args))
 	stdin := false
 	for i, arg := range args {
@@ -64,11 +70,7 @@ func (a *app) readAll(ctx context.Context, args []string) ([]word, error) {
 				return nil, usagef("write it to a file and give @file as often as you like", "standard input can be read only once, and argument %d asks for it again", i+1)
 			}
 			stdin = true
-			data, err := readContext(ctx, a.opts.Stdin)
-			if err != nil {
-				return nil, unreadable("standard input", err)
-			}
-			out[i] = word{text: string(data), from: "standard input"}
+			out[i] = word{from: "standard input", live: true}
 		case strings.HasPrefix(arg, "@@"):
 			out[i] = word{text: arg[1:]}
 		case len(arg) > 1 && arg[0] == '@':
@@ -82,6 +84,21 @@ func (a *app) readAll(ctx context.Context, args []string) ([]word, error) {
 		}
 	}
 	return out, nil
+}
+
+// readLive reads the word of words that is on standard input, if there is one.
+func (a *app) readLive(ctx context.Context, words []word) error {
+	for i, w := range words {
+		if !w.live {
+			continue
+		}
+		data, err := readContext(ctx, a.opts.Stdin)
+		if err != nil {
+			return unreadable("standard input", err)
+		}
+		words[i].text, words[i].live = string(data), false
+	}
+	return nil
 }
 
 // unreadable is the failure to read an argument.

@@ -2,14 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"farcall.dev"
 	"farcall.dev/naming"
+	"farcall.dev/rmi"
 )
 
 // argumentsHelp tells how arguments are written; invoke and call share it.
@@ -22,13 +25,18 @@ and lists, maps and structs are JSON.
           it to the byte, a string without the line feed at its end.
   @@x     the text "@x"
   --json  all arguments as one JSON array (or @path or - that holds one)
+A stream takes a JSON array, or from @path or - one JSON value a line: what
+comes by standard input is sent on line by line, as it comes.
 Flags go before the arguments: what follows %s is passed on as it is,
 be it -3 or --help. A "--" in that place is left out.
 
 A string is printed as it is, with a line feed if it has none at its end; bytes
 as they are; a list of simple values one to a line; everything else as JSON; no
 result as nothing. -o json prints one JSON document: bytes as base64, NaN and
-the infinities as strings, integers with all their digits.`
+the infinities as strings, integers with all their digits; -o jsonl does so in
+one line. The items of a stream are printed as they come, one to a line, with
+-o json and -o jsonl as one JSON document each; --timeout then bounds the wait
+for the reply, and not the stream.`
 
 // target is what invoke or call is to call.
 type target struct {
@@ -92,6 +100,7 @@ func (a *app) invokeCommand() *cobra.Command {
 // declareCall adds to cmd the flags that invoke and call share.
 func declareCall(cmd *cobra.Command, array *string) {
 	cmd.Flags().SetInterspersed(false)
+	cmd.Annotations = map[string]string{moreFormats: formatJSONLines}
 	cmd.Flags().StringVar(array, "json", "", "all arguments as one JSON `array`, with numbers exact")
 }
 
@@ -102,12 +111,9 @@ func (a *app) call(ctx context.Context, t target, args []string, array string, g
 	if err != nil {
 		return err
 	}
+	whole := ctx
 	return a.inMesh(ctx, func(ctx context.Context, m *farcall.Mesh) error {
-		result, err := a.callIn(ctx, m, t, words, as)
-		if err != nil {
-			return err
-		}
-		return a.emitResult(result)
+		return a.callIn(ctx, whole, m, t, words, as)
 	})
 }
 
@@ -124,22 +130,27 @@ func (a *app) emitResult(result any) error {
 	return a.emit(result, func(w io.Writer) error { return writeText(w, result, isTerminal(w)) })
 }
 
-// callIn calls t in the mesh and returns its result.
-func (a *app) callIn(ctx context.Context, m *farcall.Mesh, t target, words []word, as encoding) (any, error) {
+// callIn calls t in the mesh and prints its result. ctx bounds everything but the
+// streams of the call, which end with whole.
+func (a *app) callIn(ctx, whole context.Context, m *farcall.Mesh, t target, words []word, as encoding) error {
 	what := "object"
 	if t.method == "" {
 		what = "function"
 	}
 	entry, err := a.lookup(ctx, m, t.name, what)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if (kindOf(entry) == naming.KindFunction) != (t.method == "") {
-		return nil, a.wrongKind(ctx, m, t, words)
+		return a.wrongKind(ctx, m, t, words)
 	}
-	args, err := a.arguments(ctx, m, t, words)
+	feed, before := new(feed), a.opts.Now()
+	args, err := a.arguments(ctx, whole, m, t, words, feed)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if feed.used {
+		as = native{} // documents have no streams
 	}
 	return a.send(ctx, m, t, args, as)
 }
@@ -148,7 +159,7 @@ func (a *app) callIn(ctx context.Context, m *farcall.Mesh, t target, words []wor
 func (a *app) send(ctx context.Context, m *farcall.Mesh, t target, args []any, as encoding) (any, error) {
 	call, err := as.newCall(ctx, a, t, args)
 	if err != nil {
-		return nil, a.callFailed(err, t, "")
+		return a.callFailed(err, t, "")
 	}
 	var on naming.Instance
 	call.Pin = a.global.pin()
@@ -157,16 +168,36 @@ func (a *app) send(ctx context.Context, m *farcall.Mesh, t target, args []any, a
 		a.verbosef("call %s on node %s at %s", t, inst.Node, inst.Addrs[naming.ProtocolMesh])
 	}
 	start := a.opts.Now()
-	reply, err := m.Handler().Handle(ctx, call)
+	if deadline, ok := ctx.Deadline(); ok { // reading standard input is not the mesh's time
+		call.Timeout = max(time.Until(deadline)+start.Sub(before), time.Nanosecond)
+	}
+	reply, err := m.Handler().Handle(whole, call)
 	if err != nil {
-		return nil, a.callFailed(err, t, on.Node)
+		return a.fedFailed(err, feed, t, on.Node)
 	}
 	a.verbosef("reply from node %s after %s", on.Node, short(a.opts.Now().Sub(start)))
 	result, err := as.result(a, reply.Result)
 	if err != nil {
-		return nil, &failure{code: ExitInternal, err: fmt.Errorf("result of %s from node %s: %w", t, on.Node, err)}
+		return &failure{code: ExitInternal, err: fmt.Errorf("result of %s from node %s: %w", t, on.Node, err)}
 	}
-	return result, nil
+	if stream, ok := result.(*rmi.Stream[any]); ok {
+		if err := a.emitStream(whole, stream); err != nil {
+			return a.fedFailed(err, feed, t, on.Node)
+		}
+		return nil
+	}
+	return a.emitResult(result)
+}
+
+// fedFailed is the failure of a call: that of what fed it, if that came first.
+func (a *app) fedFailed(err error, feed *feed, t target, node naming.NodeID) error {
+	if cause := feed.failure(); cause != nil {
+		return cause
+	}
+	if _, ours := errors.AsType[*outputError](err); ours {
+		return err
+	}
+	return a.callFailed(err, t, node)
 }
 
 // wrongKind is the failure of invoke on a function, and of call on an object.

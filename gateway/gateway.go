@@ -89,13 +89,24 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	whole := context.WithValue(r.Context(), requestKey{}, request{r.Context(), timeout})
+	ctx, cancel := context.WithTimeout(whole, timeout)
 	defer cancel()
 	// The server behind may have deadlines that fit shorter requests than
 	// these. A writer that knows of none needs none.
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + readPatience + writePatience))
 	g.mux.ServeHTTP(w, r.WithContext(ctx))
 }
+
+// request is the context of a whole request, and the time in which it must be
+// answered; a stream may go on after that.
+type request struct {
+	ctx     context.Context
+	timeout time.Duration
+}
+
+// requestKey is the key of a context for its request.
+type requestKey struct{}
 
 // Known returns the names on the wire of a method, and whether there is one, for
 // metrics, whose series must not be named by strangers. Of an object whose

@@ -138,6 +138,9 @@ func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request) error {
 	if call.Args, err = rmi.EncodeArgs(args...); err != nil {
 		return refusal(http.StatusBadRequest, rmi.InvalidArgument, "%s: %w", t, err)
 	}
+	if whole, ok := ctx.Value(requestKey{}).(request); ok && params != nil && streams(*params) {
+		ctx, call.Timeout = whole.ctx, whole.timeout
+	}
 	reply, err := g.handler.Handle(ctx, call)
 	if err != nil {
 		return err
@@ -145,6 +148,10 @@ func (g *Gateway) serveCall(w http.ResponseWriter, r *http.Request) error {
 	var result any
 	if err := rmi.DecodeValue(reply.Result, &result); err != nil {
 		return rmi.Errorf(rmi.Internal, "result of %s: %w", t, err)
+	}
+	if stream, ok := result.(*rmi.Stream[any]); ok {
+		g.writeStream(ctx, w, t, stream)
+		return nil
 	}
 	out, err := appendJSON([]byte(`{"result":`), result)
 	if err != nil {
@@ -325,12 +332,17 @@ func (g *Gateway) writeError(w http.ResponseWriter, err error) {
 	if se, ok := errors.AsType[*statusError](err); ok {
 		status, e = se.status, se.err
 	}
+	writeJSON(w, status, errorDocument(e))
+}
+
+// errorDocument is how e is told, in one line.
+func errorDocument(e *rmi.Error) []byte {
 	doc, err := json.Marshal(map[string]jsonError{"error": {
 		Code: e.Code.String(), Message: strings.ToValidUTF8(e.Message, "\uFFFD"), Type: e.Type,
-		Details: e.Details, Hops: e.Hops, Executed: e.Execution == rmi.Executed,
+		Details: e.Details, Executed: e.Execution == rmi.Executed,
 	}})
 	if err != nil {
 		doc = fmt.Appendf(nil, `{"error":{"code":%q}}`, e.Code)
 	}
-	writeJSON(w, status, append(doc, '\n'))
+	return append(doc, '\n')
 }

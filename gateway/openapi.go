@@ -106,12 +106,7 @@ func operation(info rmi.InterfaceInfo, m rmi.MethodInfo) object {
 			"content":  object{jsonType: object{"schema": argumentsSchema(m)}},
 		},
 		"responses": object{
-			"200": object{
-				"description": "The result.",
-				"content": object{jsonType: object{"schema": object{
-					"type": "object", "required": []string{"result"}, "properties": object{"result": resultSchema(m)},
-				}}},
-			},
+			"200":     success(m),
 			"default": object{"$ref": "#/components/responses/Error"},
 		},
 	}
@@ -119,6 +114,25 @@ func operation(info rmi.InterfaceInfo, m rmi.MethodInfo) object {
 		op["description"] = m.Doc
 	}
 	return op
+}
+
+// success describes the answer of a call of m that did not fail.
+func success(m rmi.MethodInfo) object {
+	if streams(m) {
+		return object{
+			"description": "The items as they come, one JSON document a line; one with an error is the last, and says that the stream broke off.",
+			"content": object{linesType: object{"schema": object{"oneOf": []object{
+				{"type": "object", "required": []string{"item"}, "properties": object{"item": schemaOf(m.Results[0].Item())}},
+				{"$ref": "#/components/schemas/Error"},
+			}}}},
+		}
+	}
+	return object{
+		"description": "The result.",
+		"content": object{jsonType: object{"schema": object{
+			"type": "object", "required": []string{"result"}, "properties": object{"result": resultSchema(m)},
+		}}},
+	}
 }
 
 // requiresBody reports whether m cannot be called without a body.

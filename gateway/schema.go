@@ -44,6 +44,8 @@ func bareSchema(t rmi.TypeInfo) object {
 		return object{"type": "integer", "format": "int64", "description": "nanoseconds"}
 	case rmi.KindList:
 		return listSchema(t)
+	case rmi.KindStream: // as a parameter; a result has a media type of its own
+		return object{"type": "array", "items": schemaOf(t.Item())}
 	case rmi.KindMap:
 		s := object{"type": "object"}
 		if t.Elem != nil {

@@ -20,7 +20,7 @@ func typeName(t rmi.TypeInfo) string {
 		return xmlrpc.KindBase64.String()
 	case rmi.KindTime:
 		return xmlrpc.KindDateTime.String()
-	case rmi.KindList:
+	case rmi.KindList, rmi.KindStream:
 		return xmlrpc.KindArray.String()
 	case rmi.KindMap, rmi.KindStruct:
 		if t.Positional {

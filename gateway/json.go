@@ -339,7 +339,7 @@ func (g *Gateway) writeError(w http.ResponseWriter, err error) {
 func errorDocument(e *rmi.Error) []byte {
 	doc, err := json.Marshal(map[string]jsonError{"error": {
 		Code: e.Code.String(), Message: strings.ToValidUTF8(e.Message, "\uFFFD"), Type: e.Type,
-		Details: e.Details, Executed: e.Execution == rmi.Executed,
+		Details: e.Details, Hops: e.Hops, Executed: e.Execution == rmi.Executed,
 	}})
 	if err != nil {
 		doc = fmt.Appendf(nil, `{"error":{"code":%q}}`, e.Code)

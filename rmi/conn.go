@@ -31,7 +31,8 @@ import (
 // has one goroutine that reads it; a large request has, on the side that sends
 // it, a flusher and a goroutine that waits for TAKEN. Workers run handlers and
 // send their replies; where a call builds on the results of earlier ones its worker
-// waits for them first. Callers wait in Handle, for their own call only.
+// waits for them first. Callers wait in Handle, for their own call only. What it
+// takes to send and read sequences is told in conn_items.go.
 //
 // Completion. A call is completed by whoever takes it out of its table: the
 // reader that has its reply, the caller that gives up, or the keeper when the
@@ -43,8 +44,8 @@ import (
 // goes to a worker of its own Conn once there is an answer. So nobody waits.
 //
 // Locks. Conn.mu (lanes and the end), leave.mu, writer.mu (the buffer of one
-// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu,
-// keptResults.mu, started.mu, and of a Session mu, numbers.mu and records.mu. No
+// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu, itemStreams.mu,
+// inlet.mu, keptResults.mu, started.mu, and of a Session mu, numbers.mu and records.mu. No
 // goroutine holds two of them, so there is no order to keep.
 //
 // What must never happen:

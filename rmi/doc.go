@@ -43,8 +43,9 @@
 // is being transferred, and never by a call that is running.
 //
 // A side has at most 64 call streams and 64 result streams of its own open at a
-// time; of more than 256 streams that the peer has open the newest is closed
-// unread.
+// time; of more than 256 streams that the peer has open, besides item
+// streams, the newest is closed unread; how many item streams there may be is each
+// node's to choose.
 //
 // # Frames
 //
@@ -222,8 +223,10 @@
 // frame that it belongs to. The producer sends ITEM frames, no more than 32 plus
 // what CREDIT has added; then END, or an ERROR when the sequence broke off. The
 // consumer sends CREDIT as items are used up; it sends CANCEL, or just ends the
-// stream, when it wants no more. An items stream that ends without END or ERROR
-// broke off. A sequence of pairs has arrays of two as its items.
+// stream, when it wants no more, and after END or ERROR. An items stream that ends
+// without END or ERROR broke off. A producer that sends more than it may is held
+// up by the stream's window. A sequence of pairs has arrays of two as its items.
+// An array may stand where a sequence is wanted: its elements are the items.
 //
 // The context of a method lives until it has returned and the sequences of its
 // result have ended.

@@ -357,8 +357,12 @@ func (l *methodLife) uses(u use) {
 	}
 }
 
-// drop stops the sequences of a result that is not sent.
-func (vc *valueContext) drop(cause error) { dropSources(vc.streams, cause) }
+// drop stops the sequences of a payload that is not sent.
+func (vc *valueContext) drop(cause error) {
+	if vc != nil {
+		dropSources(vc.streams, cause)
+	}
+}
 
 // decodeLists decodes arguments by codec, whose protocol has lists in place of
 // sequences.

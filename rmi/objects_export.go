@@ -108,6 +108,17 @@ func (e *ExportError) Unwrap() error { return e.cause }
 // no exported field. What is not exported yet is exported by itself. An object
 // that comes home is itself again.
 //
+// A whole parameter or result may be a sequence: an iter.Seq, an iter.Seq2 of
+// pairs or with an error as its second value, a receive channel, or a [*Stream],
+// which is also how one is passed on. Items travel one by one, as they are wanted:
+// the caller's, while the method runs, and the method's, after it has returned,
+// until its caller has enough. The context of the method ends when it has
+// returned and the sequences of its result have ended; who sends on a channel
+// watches it, so as not to wait for ever. A parameter without a word for errors
+// ends like any other when the stream breaks off, but by then the method's context
+// has ended, with the stream's error as its cause; and with that error the call
+// fails, whatever the method returns.
+//
 // A method's name on the wire is its [SnakeCase]; callers may use the Go name
 // too. RMIDocs, Unreferenced and Close are not exported unless opts lists them,
 // since an object's life is its owner's concern; methods promoted from a mutex, and wire

@@ -21,7 +21,7 @@ func Get[T any](ctx context.Context, h Handler, object naming.Name, property str
 	if err != nil {
 		return value, err
 	}
-	if err := decodeValue(&valueContext{space: vc.space, streams: reply.streams}, reply, &value); err != nil {
+	if err := decodeValue(&valueContext{space: vc.space, streams: reply.streams, ctx: ctx}, reply, &value); err != nil {
 		return value, badReply(object, property, err)
 	}
 	return value, nil

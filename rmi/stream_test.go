@@ -478,3 +478,79 @@ func TestStreamPanicsBecomeErrors(t *testing.T) {
 		})
 	}
 }
+
+func TestSequencesThatCannotTravelAreRefused(t *testing.T) {
+	o := NewObjects(ObjectsOptions{})
+	for _, tt := range []struct {
+		fn   any
+		want string
+	}{
+		{func(struct{ S iter.Seq[int] }) {}, "field S: iter.Seq[int] is a sequence, and one can only be a whole parameter or result"},
+		{func([]<-chan int) {}, "<-chan int is a sequence, and one can only be a whole"},
+		{func() iter.Seq[iter.Seq[int]] { return nil }, "is a sequence of sequences"},
+		{func() iter.Seq[func()] { return nil }, "an item of iter.Seq[func()]: func() is a function"},
+		{func(...iter.Seq[int]) {}, "parameter 1: iter.Seq[int] is a sequence, and one cannot be variadic"},
+		{func(chan int) {}, "chan int is a channel, which cannot travel"},
+		{func() map[string]*Stream[int] { return nil }, "is a sequence, and one can only"},
+	} {
+		if err := o.ExportFunc("f", tt.fn, ExportOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%T: got %v, want %q", tt.fn, err, tt.want)
+		}
+	}
+	var stub struct {
+		Count func() (iter.Seq[int], error)
+		Pairs func() (iter.Seq2[string, int], error)
+		Chan  func() (<-chan int, error)
+	}
+	err := Bind(o, "x", &stub)
+	for _, want := range []string{
+		"iter.Seq[int] could not say that the stream broke off; use iter.Seq2[int, error] or *rmi.Stream[int]",
+		"use iter.Seq2[rmi.Pair[string,int], error]", "<-chan int could not say",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if _, err := InvokeAs[iter.Seq[int]](t.Context(), exportedStreamer(t), "streamer", "count", 1); err == nil || !strings.Contains(err.Error(), "could not say") {
+		t.Errorf("got %v, want why it cannot be", err)
+	}
+}
+
+// exportedStreamer returns an Objects with a streamer.
+func exportedStreamer(t *testing.T) *Objects {
+	t.Helper()
+	o := NewObjects(ObjectsOptions{})
+	if err := o.Export("streamer", streamer{}, ExportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestSequencesAreDescribed(t *testing.T) {
+	info, _ := exportedStreamer(t).Interface("streamer")
+	for method, want := range map[string]string{
+		"count": "count(int) -> stream<int>", "pairs": "pairs(int) -> stream<string, int>", "fail": "fail(int) -> stream<int>",
+		"channel": "channel(int) -> stream<{Symbol: string, N: int}>", "double": "double(stream<int>) -> stream<int>",
+		"several": "several() -> (string, stream<int>, list<string>)", "sum_pairs": "sum_pairs(stream<string, int>) -> map<string, int>",
+	} {
+		m, ok := info.Method(method)
+		if got := m.Signature(); !ok || got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	digests := map[string]bool{}
+	for i, fn := range []any{
+		func() []int { return nil }, func() iter.Seq[int] { return nil }, func() iter.Seq[string] { return nil },
+		func() iter.Seq2[string, int] { return nil }, func() iter.Seq2[int, int] { return nil },
+	} {
+		o := NewObjects(ObjectsOptions{})
+		if err := o.ExportFunc("f", fn, ExportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		info, _ := o.Interface("f")
+		if digests[info.Digest] {
+			t.Errorf("function %d has the digest of another", i)
+		}
+		digests[info.Digest] = true
+	}
+}

@@ -58,7 +58,8 @@ func (e *BindError) Error() string {
 // "idempotent" in the tag sets [Call.Idempotent], "oneway" and "taken" the
 // [Way] of the call to OneWay and OneWayTaken, for funcs that return an error
 // only; and the tag "-" leaves the field alone. A func may take a context first, and its last result must be an
-// error: a call can always fail. Several results take a method's several, in
+// error: a call can always fail. A stream arrives as an iter.Seq2[T, error] or a
+// [*Stream]; other forms of a result could not say that it broke off. Several results take a method's several, in
 // order; none take whatever comes. A func whose only result is a *[Future] begins
 // the call and returns at once. Embedded structs are filled as well. A
 // pointer to a func instead of a struct binds a function.

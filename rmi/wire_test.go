@@ -49,6 +49,7 @@ func sampleFrames() map[string][]byte {
 		"request_chain": append(appendRequest(nil, 301, time.Second, linked), linked.Args.Data...),
 		"reply_stream":  append(appendReply(nil, 301, streaming), streaming.Result.Data...),
 		"item":          append(appendFrameHeader(nil, frameHeader{typ: frameItem, size: 1}), 0x07),
+		"items":         appendItemsKey(nil, itemsKey{call: 301, own: false, number: 1}),
 		"end":           appendSmallFrame(nil, frameEnd, 0),
 		"credit":        appendSmallFrame(nil, frameCredit, 16),
 		"forget":        appendSmallFrame(nil, frameForget, 301),

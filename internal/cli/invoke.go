@@ -152,41 +152,53 @@ func (a *app) callIn(ctx, whole context.Context, m *farcall.Mesh, t target, word
 	if feed.used {
 		as = native{} // documents have no streams
 	}
-	return a.send(ctx, m, t, args, as)
+	timeout := a.global.timeout
+	if deadline, ok := ctx.Deadline(); ok { // reading standard input is not the mesh's time
+		timeout = max(time.Until(deadline)+a.opts.Now().Sub(before), time.Nanosecond)
+	}
+	result, node, err := a.exchange(whole, timeout, m, t, args, as, feed)
+	if err != nil {
+		return err
+	}
+	if stream, ok := result.(*rmi.Stream[any]); ok {
+		if err := a.emitStream(whole, stream); err != nil {
+			return a.fedFailed(err, feed, t, node)
+		}
+		return nil
+	}
+	return a.emitResult(result)
 }
 
 // send sends a call of t, encoded by as, and returns its result.
 func (a *app) send(ctx context.Context, m *farcall.Mesh, t target, args []any, as encoding) (any, error) {
+	result, _, err := a.exchange(ctx, 0, m, t, args, as, new(feed))
+	return result, err
+}
+
+// exchange is send with a timeout for the reply, where ctx has no deadline, and
+// what feeds an argument; it also returns which node has answered.
+func (a *app) exchange(ctx context.Context, timeout time.Duration, m *farcall.Mesh, t target, args []any, as encoding, feed *feed) (any, naming.NodeID, error) {
 	call, err := as.newCall(ctx, a, t, args)
 	if err != nil {
-		return a.callFailed(err, t, "")
+		return nil, "", a.callFailed(err, t, "")
 	}
 	var on naming.Instance
-	call.Pin = a.global.pin()
+	call.Pin, call.Timeout = a.global.pin(), timeout
 	call.Sent = func(inst naming.Instance) {
 		on = inst
 		a.verbosef("call %s on node %s at %s", t, inst.Node, inst.Addrs[naming.ProtocolMesh])
 	}
 	start := a.opts.Now()
-	if deadline, ok := ctx.Deadline(); ok { // reading standard input is not the mesh's time
-		call.Timeout = max(time.Until(deadline)+start.Sub(before), time.Nanosecond)
-	}
-	reply, err := m.Handler().Handle(whole, call)
+	reply, err := m.Handler().Handle(ctx, call)
 	if err != nil {
-		return a.fedFailed(err, feed, t, on.Node)
+		return nil, on.Node, a.fedFailed(err, feed, t, on.Node)
 	}
 	a.verbosef("reply from node %s after %s", on.Node, short(a.opts.Now().Sub(start)))
 	result, err := as.result(a, reply.Result)
 	if err != nil {
-		return &failure{code: ExitInternal, err: fmt.Errorf("result of %s from node %s: %w", t, on.Node, err)}
+		return nil, on.Node, &failure{code: ExitInternal, err: fmt.Errorf("result of %s from node %s: %w", t, on.Node, err)}
 	}
-	if stream, ok := result.(*rmi.Stream[any]); ok {
-		if err := a.emitStream(whole, stream); err != nil {
-			return a.fedFailed(err, feed, t, on.Node)
-		}
-		return nil
-	}
-	return a.emitResult(result)
+	return result, on.Node, nil
 }
 
 // fedFailed is the failure of a call: that of what fed it, if that came first.

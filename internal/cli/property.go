@@ -76,6 +76,9 @@ what follows FIELD is taken as it is, be it -3.`,
 				return err
 			}
 			words, err := a.words(ctx, args[2:], "", false)
+			if err == nil {
+				err = a.readLive(ctx, words)
+			}
 			if err != nil {
 				return err
 			}

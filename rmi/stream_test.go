@@ -488,7 +488,7 @@ func TestSequencesThatCannotTravelAreRefused(t *testing.T) {
 		{func(struct{ S iter.Seq[int] }) {}, "field S: iter.Seq[int] is a sequence, and one can only be a whole parameter or result"},
 		{func([]<-chan int) {}, "<-chan int is a sequence, and one can only be a whole"},
 		{func() iter.Seq[iter.Seq[int]] { return nil }, "is a sequence of sequences"},
-		{func() iter.Seq[func()] { return nil }, "an item of iter.Seq[func()]: func() is a function"},
+		{func() iter.Seq[complex64] { return nil }, "an item of iter.Seq[complex64]: complex64 is a complex number"},
 		{func(...iter.Seq[int]) {}, "parameter 1: iter.Seq[int] is a sequence, and one cannot be variadic"},
 		{func(chan int) {}, "chan int is a channel, which cannot travel"},
 		{func() map[string]*Stream[int] { return nil }, "is a sequence, and one can only"},

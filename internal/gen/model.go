@@ -51,7 +51,7 @@ func (i Interface) bare() string { return strings.TrimLeft(i.Type, "*") }
 // Declared are the names that a file declares for an interface called name.
 func Declared(name string, server bool) []string {
 	i := Interface{Name: name}
-	names := []string{name + "Client", "New" + name + "Client", name + "Interface", i.private()}
+	names := []string{name + "Client", "New" + name + "Client", name + "FromRef", name + "Proxy", name + "Interface", i.private()}
 	if server {
 		names = append(names, "Register"+name)
 	}

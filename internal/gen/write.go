@@ -190,6 +190,18 @@ func (w *writer) client(i Interface) {
 	w.printf("// New%s returns a client of the object called name. Calls go by h,\n// such as the Handler of a mesh; whether there is such an object they will tell.\n", name)
 	w.printf("func New%s(h %s, name %s) *%s {\n", name, Dot(w.rmi, "Handler"), Dot(w.naming, "Name"), name)
 	w.printf("\treturn &%s{%s(h, name, %s)}\n}\n\n", name, Dot(w.rmi, "NewClient"), want)
+	if slices.ContainsFunc(i.Methods, func(m Method) bool { return m.Go == "Ref" }) {
+		return // it has a meaning of its own there
+	}
+	w.printf("// %sFromRef returns a client of the object that ref, which is not nil, refers to.\n", i.Name)
+	w.printf("func %sFromRef(ref *%s) *%s { return New%s(ref, ref.Object()) }\n\n", i.Name, Dot(w.rmi, "Ref"), name, name)
+	w.printf("// Ref returns the reference that c was made of, which c travels as when it is\n// passed on; nil for a client of a name.\n")
+	w.printf("func (c *%s) Ref() *%s { return c.client.Ref() }\n\n", name, Dot(w.rmi, "Ref"))
+	if i.Implements {
+		w.printf("// %sProxy tells rmi.SpaceOptions how a reference becomes a %s.\n", i.Name, i.Type)
+		w.printf("func %sProxy() %s {\n\treturn %s(func(ref *%s) %s { return %sFromRef(ref) })\n}\n\n",
+			i.Name, Dot(w.rmi, "Proxy"), Dot(w.rmi, "ProxyOf"), Dot(w.rmi, "Ref"), i.Type, i.Name)
+	}
 }
 
 // method writes one method of the client.

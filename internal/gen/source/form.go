@@ -18,6 +18,8 @@ const (
 	asValue form = iota
 	// asStream is a sequence of items.
 	asStream
+	// asReference is an object, or a func, that stays where it is.
+	asReference
 )
 
 // whole returns how a parameter (inward) or a result (outward) of type t travels,
@@ -26,6 +28,9 @@ const (
 func whole(t types.Type, dir direction) (form, error) {
 	if s, ok := streamOf(t); ok {
 		return asStream, s.check(dir)
+	}
+	if isReference(t) {
+		return asReference, nil
 	}
 	return asValue, travels(t, dir)
 }
@@ -89,6 +94,9 @@ func (s stream) check(dir direction) error {
 		if _, ok := streamOf(item); ok {
 			return fmt.Errorf("%s is a sequence of sequences, which cannot travel", short(s.t))
 		}
+		if isReference(item) {
+			continue
+		}
 		if err := travels(item, dir); err != nil {
 			return fmt.Errorf("an item of %s: %w", short(s.t), err)
 		}
@@ -107,4 +115,92 @@ func (l *loader) result(s stream) string {
 		elem = fmt.Sprintf("%s[%s, %s]", gen.Dot(l.imports.Name(rmiPath, "rmi"), "Pair"), l.text(s.key), elem)
 	}
 	return fmt.Sprintf("%s[%s, error]", gen.Dot(l.imports.Name("iter", "iter"), "Seq2"), elem)
+}
+
+// isReference reports whether t travels by reference as a whole parameter or
+// result.
+func isReference(t types.Type) bool {
+	t = types.Unalias(t)
+	base := t
+	p, pointer := t.Underlying().(*types.Pointer)
+	if pointer {
+		base = types.Unalias(p.Elem())
+	}
+	if pointer && isNamed(base, rmiPath, "Ref") {
+		return true
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Interface:
+		return u.NumMethods() > 0 && !isError(t) && !isContext(t) && !hasHidden(u)
+	case *types.Signature:
+		return !looksLikeSequence(u)
+	}
+	return isStub(base) || pointer && isObject(t, base)
+}
+
+// hasHidden reports whether an interface has methods that another package cannot
+// call.
+func hasHidden(i *types.Interface) bool {
+	for m := range i.Methods() {
+		if !m.Exported() {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeSequence reports whether a func has about the form of an iter.Seq.
+func looksLikeSequence(sig *types.Signature) bool {
+	if sig.Params().Len() != 1 || sig.Results().Len() != 0 {
+		return false
+	}
+	yield, ok := sig.Params().At(0).Type().Underlying().(*types.Signature)
+	if !ok || yield.Results().Len() != 1 {
+		return false
+	}
+	b, ok := yield.Results().At(0).Type().Underlying().(*types.Basic)
+	return ok && b.Kind() == types.Bool
+}
+
+// isStub reports whether t is a struct of funcs, as rmi.Bind takes it.
+func isStub(t types.Type) bool {
+	s, ok := t.Underlying().(*types.Struct)
+	if !ok {
+		return false
+	}
+	funcs := 0
+	for i := range s.NumFields() {
+		f := s.Field(i)
+		sig, isFunc := f.Type().Underlying().(*types.Signature)
+		p, isPointer := f.Type().(*types.Pointer)
+		switch {
+		case tagged(s.Tag(i), "rmi") == "-", f.Name() == "_", isPointer && isNamed(p.Elem(), rmiPath, "Ref"):
+		case f.Embedded() && isStub(f.Type()):
+			funcs++
+		case f.Exported() && isFunc && !looksLikeSequence(sig):
+			funcs++
+		default:
+			return false
+		}
+	}
+	return funcs > 0
+}
+
+// isObject reports whether t, a pointer to base, has methods, and nothing that
+// could travel as a value.
+func isObject(t, base types.Type) bool {
+	s, ok := base.Underlying().(*types.Struct)
+	if !ok || isNamed(base, "time", "Time") || isNamed(base, "math/big", "Int") || isNamed(base, rmiPath, "Ref") {
+		return false
+	}
+	for _, dir := range []direction{inward, outward} {
+		if c := (checker{dir: dir}); c.writesItself(base) {
+			return false
+		}
+	}
+	exported := false
+	for m := range types.NewMethodSet(t).Methods() {
+		exported = exported || m.Obj().Exported()
+	}
+	return exported && len(wireFields(s)) == 0
 }

@@ -63,6 +63,22 @@ type Kinds struct {
 	Pointer    *int
 	Pointers   **int
 	Self       SelfPointer
+	Ref        *rmi.Ref
+	Refs       []*rmi.Ref
+	RefValue   rmi.Ref
+	RefField   struct{ R *rmi.Ref }
+	Object     *Object
+	ObjectVal  Object
+	Objects    []*Object
+	Stub       Stub
+	StubPtr    *Stub
+	Stubs      []Stub
+	Readers    []io.Reader
+	Funcs      []func()
+	Callback   func(context.Context, string) error
+	Secretive  interface{ hidden() }
+	RefSeq     iter.Seq[*rmi.Ref]
+	ReaderSeq  iter.Seq[io.Reader]
 	Time       time.Time
 	Duration   time.Duration
 	Big        *big.Int
@@ -205,6 +221,18 @@ type (
 	// Opposite is the other.
 	Opposite struct{ M *Mutual }
 )
+
+// Object has methods and nothing that could travel.
+type Object struct{ x int }
+
+// Get is a method.
+func (*Object) Get() int { return 0 }
+
+// Stub has funcs.
+type Stub struct {
+	Get func(ctx context.Context) (int, error)
+	Ref *rmi.Ref
+}
 
 // TextByte is a byte that writes itself.
 type TextByte byte

@@ -20,9 +20,13 @@ type Client struct {
 }
 
 // NewClient returns a Client of the object called name, by h. want is what the
-// caller was compiled against; nil checks nothing.
+// caller was compiled against; nil checks nothing, and so does a Client whose h is
+// a [*Ref].
 func NewClient(h Handler, name naming.Name, want *Interface) *Client {
 	c := &Client{h: h, object: name}
+	if _, ok := h.(*Ref); ok {
+		want = nil // it calls one object alone, and nobody who could describe it
+	}
 	c.check.init(h, name, want)
 	return c
 }
@@ -30,7 +34,7 @@ func NewClient(h Handler, name naming.Name, want *Interface) *Client {
 // Ref returns the reference that c calls by; nil when it calls by name. Its owner
 // and others can be passed it, and so what the Client is part of.
 func (c *Client) Ref() *Ref {
-	ref, _ := any(c.h).(*Ref)
+	ref, _ := c.h.(*Ref)
 	return ref
 }
 
@@ -55,23 +59,6 @@ func Typed[T any](v T) any { return typed{reflect.ValueOf(&v).Elem()} }
 
 // typed is what Typed returns.
 type typed struct{ v reflect.Value }
-
-// encodeTyped is [encodeArgs] for arguments of which some are typed.
-func encodeTyped(vc *valueContext, args []any) (Payload, error) {
-	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(args)))
-	for i, arg := range args {
-		var err error
-		if a, ok := arg.(typed); ok {
-			dst, err = a.append(dst, vc)
-		} else {
-			dst, err = appendValue(dst, arg, vc)
-		}
-		if err != nil {
-			return Payload{}, &ArgumentError{Index: i + 1, Err: err}
-		}
-	}
-	return vc.payload(dst), nil
-}
 
 // append appends the encoding of a.
 func (a typed) append(dst []byte, vc *valueContext) ([]byte, error) {
@@ -112,11 +99,9 @@ func (c *Client) call(ctx context.Context, m Method, into []any, args []any) err
 		return err
 	}
 	vc := valueContext{space: spaceOf(c.h)}
-	call := newCall(ctx, c.object, m.Name)
-	var err error
-	if call.Args, err = encodeTyped(&vc, args); err != nil {
-		vc.drop(err)
-		return refusal(InvalidArgument, "%s: %w", called(call), err)
+	call, err := newCallWith(ctx, &vc, c.object, m.Name, args)
+	if err != nil {
+		return err
 	}
 	call.Idempotent, call.Way = m.Idempotent, m.Way
 	var node naming.NodeID

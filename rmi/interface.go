@@ -30,12 +30,16 @@ func (i *Interface) Info() (InterfaceInfo, error) { return i.info() }
 // shared and read-only.
 func (i *Interface) Options() ExportOptions { return i.opts }
 
+// anySpace stands for whichever Space an object will be served in: what the other
+// has no Proxy for is told there. Nothing but its address is used.
+var anySpace = new(Space)
+
 // InterfaceOf describes what [Objects.Export] would make of a T, which may be
 // an interface, too: its methods, with the digest that the registry shows. It
 // has no name, and the docs are those of opts alone. Errors: an [*ExportError].
 func InterfaceOf[T any](opts ExportOptions) (InterfaceInfo, error) {
 	t := reflect.TypeFor[T]()
-	x := exporter{t: t, docs: docsFor(nil, opts)}
+	x := exporter{t: t, docs: docsFor(nil, opts), space: anySpace}
 	if err := x.choose(opts.Methods); err != nil {
 		return InterfaceInfo{}, &ExportError{Type: goName(t), Reason: err.Error()}
 	}

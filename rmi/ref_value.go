@@ -333,7 +333,7 @@ func noProxy(t reflect.Type) string {
 // admits returns why values of shape r cannot travel by reference in dir; nil
 // when they can, or travel as values. s may be nil.
 func (s *Space) admits(r *rootShape, dir direction) error {
-	if r == nil || r.as == 0 || r.as == asRef || r.as == asObject && s != nil {
+	if r == nil || r.as == 0 || r.as == asRef || s == anySpace || r.as == asObject && s != nil {
 		return nil
 	}
 	switch {

@@ -39,7 +39,12 @@ func encodeArgs(vc *valueContext, args []any) (Payload, error) {
 			arg = nil
 		}
 		var err error
-		if dst, err = appendValue(dst, arg, vc); err != nil {
+		if as, ok := arg.(typed); ok {
+			dst, err = as.append(dst, vc)
+		} else {
+			dst, err = appendValue(dst, arg, vc)
+		}
+		if err != nil {
 			return Payload{}, &ArgumentError{Index: i + 1, Err: err}
 		}
 	}

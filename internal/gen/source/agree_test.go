@@ -1,7 +1,9 @@
 package source
 
 import (
+	"encoding"
 	"go/types"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -25,6 +27,11 @@ func TestAgreesWithRMI(t *testing.T) {
 	if source.NumFields() != compiled.NumField() {
 		t.Fatalf("got %d fields in the source and %d compiled", source.NumFields(), compiled.NumField())
 	}
+	space := rmi.NewSpace(rmi.SpaceOptions{Node: "here", Incarnation: 1, Proxies: []rmi.Proxy{
+		rmi.ProxyOf(func(*rmi.Ref) io.Reader { return nil }),
+		rmi.ProxyOf(func(*rmi.Ref) encoding.TextMarshaler { return nil }),
+	}})
+	defer space.Close()
 	refused := 0
 	for i := range compiled.NumField() {
 		name, typ := compiled.Field(i).Name, compiled.Field(i).Type
@@ -40,13 +47,15 @@ func TestAgreesWithRMI(t *testing.T) {
 		} {
 			want := ""
 			fn := reflect.MakeFunc(tt.fn, nil).Interface()
-			if err := rmi.NewObjects(rmi.ObjectsOptions{}).ExportFunc("f", fn, rmi.ExportOptions{}); err != nil {
+			if err := rmi.NewObjects(rmi.ObjectsOptions{Space: space}).ExportFunc("f", fn, rmi.ExportOptions{}); err != nil {
 				want = strings.ReplaceAll(err.Error()[strings.LastIndex(err.Error(), " 1: ")+4:], "interface {}", "any")
 			}
 			got := ""
 			if _, err := whole(source.Field(i).Type(), tt.dir); err != nil {
 				got = err.Error()
 			}
+			got = got[strings.LastIndex(got, " 1: ")+1:]
+			got = strings.TrimPrefix(got, "1: ")
 			if plain(got) != plain(want) {
 				t.Errorf("%s, outward %v:\nfarcall-gen says %q\nrmi says         %q", name, tt.dir, got, want)
 			}
@@ -63,5 +72,5 @@ func TestAgreesWithRMI(t *testing.T) {
 // plain is text without that in which packages reflect and go/types write types
 // differently.
 func plain(text string) string {
-	return strings.NewReplacer("farcall.dev/internal/gen/source/testdata/", "", " ", "").Replace(text)
+	return strings.NewReplacer("farcall.dev/internal/gen/source/testdata/", "", " ", "", "kinds.hidden", "hidden").Replace(text)
 }

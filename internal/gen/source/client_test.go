@@ -66,10 +66,11 @@ func (b *basket) Pay(_ context.Context, amount *big.Int, notes map[string]any) (
 func market(t *testing.T) (caller *farcall.Mesh, till *shop.Till) {
 	t.Helper()
 	m := meshtest.New(t)
-	server := m.Node("shop", nil)
+	server := m.Node("shop", func(o *farcall.Options) { o.Proxies = []rmi.Proxy{shop.BellProxy()} })
 	till = &shop.Till{}
 	if err := errors.Join(
 		shop.RegisterCart(t.Context(), server, "shop.cart", &basket{}, farcall.RegisterOptions{Docs: rmi.Docs{Doc: "A basket."}}),
+		shop.RegisterDesk(t.Context(), server, "shop.desk", &desk{}, farcall.RegisterOptions{}),
 		shop.RegisterTicker(t.Context(), server, "shop.ticker", &shop.Ticker{}, farcall.RegisterOptions{}),
 		shop.RegisterTill(t.Context(), server, "shop.till", till, farcall.RegisterOptions{}),
 	); err != nil {
@@ -263,4 +264,49 @@ func TestOneWayIsTaken(t *testing.T) {
 		}
 	}
 	t.Error("the line never arrived")
+}
+
+// chime is a shop.Bell with a field that would travel as a value.
+type chime struct{ Tone string }
+
+func (c *chime) Ring(_ context.Context, who string) (string, error) { return c.Tone + " " + who, nil }
+
+// desk is a shop.Desk.
+type desk struct{ bell shop.Bell }
+
+func (d *desk) Watch(ctx context.Context, bell shop.Bell, each func(ctx context.Context, n int) error) (string, error) {
+	d.bell = bell
+	if err := each(ctx, 7); err != nil {
+		return "", err
+	}
+	return bell.Ring(ctx, "desk")
+}
+
+func (d *desk) Bell(context.Context) (shop.Bell, error) { return d.bell, nil }
+
+// TestClientsOfReferences passes an object and a func by a generated client; the
+// server calls them by a generated proxy.
+func TestClientsOfReferences(t *testing.T) {
+	caller, _ := market(t)
+	client := shop.NewDeskClient(caller.Handler(), "shop.desk")
+	n := 0
+	mine := &chime{"ding"}
+	got, err := client.Watch(t.Context(), mine, func(_ context.Context, x int) error { n = x; return nil })
+	if got != "ding desk" || n != 7 || err != nil {
+		t.Errorf("got %q, %d, %v; want ding desk and 7", got, n, err)
+	}
+	ref, err := caller.Space().Export(mine, rmi.ExportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bell := shop.BellFromRef(ref)
+	if bell.Ref() != ref || client.Ref() != nil {
+		t.Errorf("got %v and %v, want the reference and none", bell.Ref(), client.Ref())
+	}
+	if got, err := bell.Ring(t.Context(), "me"); got != "ding me" || err != nil {
+		t.Errorf("by reference: got %q, %v", got, err)
+	}
+	if got, err := client.Watch(t.Context(), bell, func(context.Context, int) error { return nil }); got != "ding desk" || err != nil {
+		t.Errorf("passed on: got %q, %v", got, err)
+	}
 }

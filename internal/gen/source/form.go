@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"go/types"
 
@@ -25,12 +26,23 @@ const (
 // whole returns how a parameter (inward) or a result (outward) of type t travels,
 // or why it cannot. The rules and the words are those of package rmi, which has
 // them on types of package reflect; a test holds the two together.
-func whole(t types.Type, dir direction) (form, error) {
+func whole(t types.Type, dir direction) (form, error) { return wholeAt(t, dir, 0) }
+
+// maxFuncDepth bounds how far funcs that take funcs are looked into: they may
+// take themselves.
+const maxFuncDepth = 8
+
+// wholeAt is whole inside of so many funcs.
+func wholeAt(t types.Type, dir direction, depth int) (form, error) {
 	if s, ok := streamOf(t); ok {
 		return asStream, s.check(dir)
 	}
 	if isReference(t) {
-		return asReference, nil
+		sig, ok := t.Underlying().(*types.Signature)
+		if !ok || depth == maxFuncDepth {
+			return asReference, nil
+		}
+		return asReference, checkFunc(sig, dir, depth+1)
 	}
 	return asValue, travels(t, dir)
 }
@@ -136,6 +148,38 @@ func isReference(t types.Type) bool {
 		return !looksLikeSequence(u)
 	}
 	return isStub(base) || pointer && isObject(t, base)
+}
+
+// checkFunc returns why a func, which is a parameter (inward) or a result, cannot
+// be called by the other side.
+func checkFunc(sig *types.Signature, dir direction, depth int) error {
+	results := sig.Results()
+	n := results.Len()
+	fails := n > 0 && isError(results.At(n-1).Type())
+	if dir == inward && !fails {
+		return errors.New("its last result must be an error, since a call can fail")
+	}
+	if fails {
+		n--
+	}
+	for i := range sig.Params().Len() {
+		t := sig.Params().At(i).Type()
+		if i == 0 && isContext(t) {
+			continue
+		}
+		if sig.Variadic() && i == sig.Params().Len()-1 {
+			t = t.(*types.Slice).Elem()
+		}
+		if _, err := wholeAt(t, !dir, depth); err != nil {
+			return fmt.Errorf("parameter %d: %w", i+1, err)
+		}
+	}
+	for i := range n {
+		if _, err := wholeAt(results.At(i).Type(), dir, depth); err != nil {
+			return fmt.Errorf("result %d: %w", i+1, err)
+		}
+	}
+	return nil
 }
 
 // hasHidden reports whether an interface has methods that another package cannot

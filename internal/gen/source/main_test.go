@@ -24,7 +24,7 @@ func run(t *testing.T, dir string, args ...string) (code int, stdout, stderr str
 // compile and run, against the generator; go generate there writes them.
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	for _, args := range [][]string{
-		{"-type", "Cart,Till,Ticker,orders", "testdata/shop"},
+		{"-type", "Cart,Till,Ticker,Bell,Desk,orders", "testdata/shop"},
 		{"-type", "Cart", "-o", "testdata/shop/shopclient/cart.go", "-server=false", "testdata/shop"},
 	} {
 		if code, _, stderr := run(t, "", append([]string{"-check"}, args...)...); code != exitOK {

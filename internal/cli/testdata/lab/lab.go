@@ -57,6 +57,18 @@ func NewLabClient(h rmi.Handler, name naming.Name) *LabClient {
 	return &LabClient{rmi.NewClient(h, name, labInterface)}
 }
 
+// LabFromRef returns a client of the object that ref, which is not nil, refers to.
+func LabFromRef(ref *rmi.Ref) *LabClient { return NewLabClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *LabClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// LabProxy tells rmi.SpaceOptions how a reference becomes a Lab.
+func LabProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) Lab { return LabFromRef(ref) })
+}
+
 // Code calls code.
 func (c *LabClient) Code(ctx context.Context, arg1 uint8, arg2 string) error {
 	return c.client.Call(ctx, rmi.Method{Name: "code"}, nil, arg1, arg2)

@@ -230,7 +230,7 @@ func (*Object) Get() int { return 0 }
 
 // Stub has funcs.
 type Stub struct {
-	Get func(ctx context.Context) (int, error)
+	Get func(context.Context) (int, error)
 	Ref *rmi.Ref
 }
 

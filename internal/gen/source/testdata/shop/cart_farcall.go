@@ -54,6 +54,18 @@ func NewCartClient(h rmi.Handler, name naming.Name) *CartClient {
 	return &CartClient{rmi.NewClient(h, name, cartInterface)}
 }
 
+// CartFromRef returns a client of the object that ref, which is not nil, refers to.
+func CartFromRef(ref *rmi.Ref) *CartClient { return NewCartClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *CartClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// CartProxy tells rmi.SpaceOptions how a reference becomes a Cart.
+func CartProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) Cart { return CartFromRef(ref) })
+}
+
 // Add puts count of an item into the cart and returns how many are in it.
 func (c *CartClient) Add(ctx context.Context, item Item, count int) (int, error) {
 	var r1 int
@@ -133,6 +145,13 @@ func NewTillClient(h rmi.Handler, name naming.Name) *TillClient {
 	return &TillClient{rmi.NewClient(h, name, tillInterface)}
 }
 
+// TillFromRef returns a client of the object that ref, which is not nil, refers to.
+func TillFromRef(ref *rmi.Ref) *TillClient { return NewTillClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *TillClient) Ref() *rmi.Ref { return c.client.Ref() }
+
 // Fail fails.
 func (c *TillClient) Fail(ctx context.Context, arg1 int) error {
 	return c.client.Call(ctx, rmi.Method{Name: "fail"}, nil, arg1)
@@ -203,6 +222,13 @@ func NewTickerClient(h rmi.Handler, name naming.Name) *TickerClient {
 	return &TickerClient{rmi.NewClient(h, name, tickerInterface)}
 }
 
+// TickerFromRef returns a client of the object that ref, which is not nil, refers to.
+func TickerFromRef(ref *rmi.Ref) *TickerClient { return NewTickerClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *TickerClient) Ref() *rmi.Ref { return c.client.Ref() }
+
 // Failing breaks off after one item.
 func (c *TickerClient) Failing(ctx context.Context) (iter.Seq2[int, error], error) {
 	var r1 iter.Seq2[int, error]
@@ -242,6 +268,118 @@ func RegisterTicker(ctx context.Context, m *farcall.Mesh, name naming.Name, impl
 	return m.Register(ctx, name, impl, opts.Of(tickerInterface))
 }
 
+// bellInterface is what BellClient was compiled against.
+var bellInterface = rmi.NewInterface[Bell](rmi.ExportOptions{
+	Methods: []string{"ring"},
+	Docs: rmi.Docs{
+		Doc: "Bell is an object that is passed around.",
+		Params: map[string][]string{
+			"ring": {"who"},
+		},
+	},
+})
+
+// BellInterface returns what BellClient was compiled against.
+func BellInterface() *rmi.Interface { return bellInterface }
+
+// BellClient calls the methods of a Bell elsewhere. It may be used
+// from any number of goroutines.
+type BellClient struct{ client *rmi.Client }
+
+var _ Bell = (*BellClient)(nil)
+
+// NewBellClient returns a client of the object called name. Calls go by h,
+// such as the Handler of a mesh; whether there is such an object they will tell.
+func NewBellClient(h rmi.Handler, name naming.Name) *BellClient {
+	return &BellClient{rmi.NewClient(h, name, bellInterface)}
+}
+
+// BellFromRef returns a client of the object that ref, which is not nil, refers to.
+func BellFromRef(ref *rmi.Ref) *BellClient { return NewBellClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *BellClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// BellProxy tells rmi.SpaceOptions how a reference becomes a Bell.
+func BellProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) Bell { return BellFromRef(ref) })
+}
+
+// Ring calls ring.
+func (c *BellClient) Ring(ctx context.Context, who string) (string, error) {
+	var r1 string
+	err := c.client.Call(ctx, rmi.Method{Name: "ring"}, rmi.Into(&r1), who)
+	return r1, err
+}
+
+// RegisterBell serves impl under name, as m.Register does: the methods of
+// Bell, with what its source says of them. What opts say goes before that.
+func RegisterBell(ctx context.Context, m *farcall.Mesh, name naming.Name, impl Bell, opts farcall.RegisterOptions) error {
+	return m.Register(ctx, name, impl, opts.Of(bellInterface))
+}
+
+// deskInterface is what DeskClient was compiled against.
+var deskInterface = rmi.NewInterface[Desk](rmi.ExportOptions{
+	Methods: []string{"bell", "watch"},
+	Docs: rmi.Docs{
+		Doc: "Desk takes and gives objects.",
+		Methods: map[string]string{
+			"watch": "Watch has the bell rung before it returns.",
+		},
+		Params: map[string][]string{
+			"watch": {"bell", "each"},
+		},
+	},
+})
+
+// DeskInterface returns what DeskClient was compiled against.
+func DeskInterface() *rmi.Interface { return deskInterface }
+
+// DeskClient calls the methods of a Desk elsewhere. It may be used
+// from any number of goroutines.
+type DeskClient struct{ client *rmi.Client }
+
+var _ Desk = (*DeskClient)(nil)
+
+// NewDeskClient returns a client of the object called name. Calls go by h,
+// such as the Handler of a mesh; whether there is such an object they will tell.
+func NewDeskClient(h rmi.Handler, name naming.Name) *DeskClient {
+	return &DeskClient{rmi.NewClient(h, name, deskInterface)}
+}
+
+// DeskFromRef returns a client of the object that ref, which is not nil, refers to.
+func DeskFromRef(ref *rmi.Ref) *DeskClient { return NewDeskClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *DeskClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// DeskProxy tells rmi.SpaceOptions how a reference becomes a Desk.
+func DeskProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) Desk { return DeskFromRef(ref) })
+}
+
+// Bell calls bell.
+func (c *DeskClient) Bell(ctx context.Context) (Bell, error) {
+	var r1 Bell
+	err := c.client.Call(ctx, rmi.Method{Name: "bell"}, rmi.Into(&r1))
+	return r1, err
+}
+
+// Watch has the bell rung before it returns.
+func (c *DeskClient) Watch(ctx context.Context, bell Bell, each func(ctx context.Context, n int) error) (string, error) {
+	var r1 string
+	err := c.client.Call(ctx, rmi.Method{Name: "watch"}, rmi.Into(&r1), rmi.Typed(bell), rmi.Typed(each))
+	return r1, err
+}
+
+// RegisterDesk serves impl under name, as m.Register does: the methods of
+// Desk, with what its source says of them. What opts say goes before that.
+func RegisterDesk(ctx context.Context, m *farcall.Mesh, name naming.Name, impl Desk, opts farcall.RegisterOptions) error {
+	return m.Register(ctx, name, impl, opts.Of(deskInterface))
+}
+
 // ordersInterface is what OrdersClient was compiled against.
 var ordersInterface = rmi.NewInterface[orders](rmi.ExportOptions{
 	Methods: []string{"place"},
@@ -266,6 +404,18 @@ var _ orders = (*OrdersClient)(nil)
 // such as the Handler of a mesh; whether there is such an object they will tell.
 func NewOrdersClient(h rmi.Handler, name naming.Name) *OrdersClient {
 	return &OrdersClient{rmi.NewClient(h, name, ordersInterface)}
+}
+
+// OrdersFromRef returns a client of the object that ref, which is not nil, refers to.
+func OrdersFromRef(ref *rmi.Ref) *OrdersClient { return NewOrdersClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *OrdersClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// OrdersProxy tells rmi.SpaceOptions how a reference becomes a orders.
+func OrdersProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) orders { return OrdersFromRef(ref) })
 }
 
 // Place calls place.

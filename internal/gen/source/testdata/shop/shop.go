@@ -14,7 +14,7 @@ import (
 	wire "farcall.dev/rmi"
 )
 
-//go:generate go tool farcall-gen -type Cart,Till,Ticker,orders
+//go:generate go tool farcall-gen -type Cart,Till,Ticker,Bell,Desk,orders
 //go:generate go tool farcall-gen -type Cart -o shopclient/cart.go -server=false
 
 // Cart is what a customer wants to buy.
@@ -147,6 +147,18 @@ func (Ticker) Sum(_ context.Context, xs iter.Seq[int], more <-chan int) (sum int
 		sum += x
 	}
 	return sum, nil
+}
+
+// Bell is an object that is passed around.
+type Bell interface {
+	Ring(ctx context.Context, who string) (string, error)
+}
+
+// Desk takes and gives objects.
+type Desk interface {
+	// Watch has the bell rung before it returns.
+	Watch(ctx context.Context, bell Bell, each func(ctx context.Context, n int) error) (string, error)
+	Bell(ctx context.Context) (Bell, error)
 }
 
 // orders is not exported, and its client is.

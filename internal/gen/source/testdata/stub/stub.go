@@ -112,6 +112,18 @@ func NewStubClient(h rmi.Handler, name naming.Name) *StubClient {
 	return &StubClient{rmi.NewClient(h, name, stubInterface)}
 }
 
+// StubFromRef returns a client of the object that ref, which is not nil, refers to.
+func StubFromRef(ref *rmi.Ref) *StubClient { return NewStubClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *StubClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// StubProxy tells rmi.SpaceOptions how a reference becomes a Stub.
+func StubProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) Stub { return StubFromRef(ref) })
+}
+
 // Fixed calls fixed.
 func (c *StubClient) Fixed(ctx context.Context, arg1 [4]byte, arg2 [2]int32) (*[3]*string, error) {
 	var r1 *[3]*string

@@ -32,6 +32,18 @@ func NewCartClient(h rmi.Handler, name naming.Name) *CartClient {
 	return &CartClient{rmi.NewClient(h, name, cartInterface)}
 }
 
+// CartFromRef returns a client of the object that ref, which is not nil, refers to.
+func CartFromRef(ref *rmi.Ref) *CartClient { return NewCartClient(ref, ref.Object()) }
+
+// Ref returns the reference that c was made of, which c travels as when it is
+// passed on; nil for a client of a name.
+func (c *CartClient) Ref() *rmi.Ref { return c.client.Ref() }
+
+// CartProxy tells rmi.SpaceOptions how a reference becomes a shop.Cart.
+func CartProxy() rmi.Proxy {
+	return rmi.ProxyOf(func(ref *rmi.Ref) shop.Cart { return CartFromRef(ref) })
+}
+
 // Add puts count of an item into the cart and returns how many are in it.
 func (c *CartClient) Add(ctx context.Context, item shop.Item, count int) (int, error) {
 	var r1 int

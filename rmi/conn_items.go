@@ -134,6 +134,7 @@ func (c *Conn) startOutlets(outlets []*outlet, call uint64, own bool, over func(
 func (c *Conn) newInlets(call uint64, own bool, n int) ([]itemSource, *Error) {
 	if c.items.in.Add(int64(n)) > int64(c.opts.MaxStreams) {
 		c.items.in.Add(int64(-n))
+		c.refuseInlets(call, own, n)
 		return nil, refusal(ResourceExhausted, "%d item streams come from %s, and no more are allowed", c.opts.MaxStreams, c.peerName())
 	}
 	sources := make([]itemSource, n)

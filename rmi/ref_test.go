@@ -281,6 +281,26 @@ func TestInterfaceTravelsByReference(t *testing.T) {
 	}
 }
 
+// byName stands for an object elsewhere by its name, and so has no reference.
+type byName struct{ localAdder }
+
+func (*byName) Ref() *Ref { return nil }
+
+func TestWhatCallsByNameIsPassedOnAsAnObject(t *testing.T) {
+	client, server, _ := benchPair(t)
+	var stub struct {
+		AddTo func(ctx context.Context, a adder) (int, error)
+	}
+	if err := Bind(client.to(server), "bench", &stub); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := stub.AddTo(t.Context(), new(byName)); got != 5 || err != nil {
+		t.Errorf("as an interface: got %d, %v, want 5", got, err)
+	}
+	_, err := Invoke(t.Context(), client.to(server), "bench", "add_to", new(byName))
+	wantError(t, err, InvalidArgument, NotExecuted, "it calls by a name; pass the name")
+}
+
 func TestFuncsTravelByReference(t *testing.T) {
 	client, server, b := benchPair(t)
 	got := call[string](t, client, server, "call", func(ctx context.Context, s string) (string, error) {

@@ -125,7 +125,9 @@ func (r *rootShape) refOf(v reflect.Value, vc *valueContext) (*Ref, error) {
 		}
 	}
 	if known, ok := v.Interface().(Referencer); ok {
-		return known.Ref(), nil
+		if ref := known.Ref(); ref != nil || r.as != asInterface {
+			return ref, nil
+		} // else it calls by a name, and is passed on as an object of this process
 	}
 	if r.as == asStub {
 		if ref := stubRef(v); ref != nil {
@@ -197,7 +199,11 @@ func (vc *valueContext) reference(v any) (*Ref, error) {
 		if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
 			return nil, nil
 		}
-		return known.Ref(), nil
+		ref := known.Ref()
+		if ref == nil {
+			return nil, fmt.Errorf("a %T without a reference cannot travel: it calls by a name; pass the name", v)
+		}
+		return ref, nil
 	}
 	if vc == nil || vc.space == nil {
 		return nil, nil

@@ -129,6 +129,8 @@ func ownersMethod(fn *types.Func) bool {
 		return true
 	case "RMIDocs":
 		return has(fn, "func() farcall.dev/rmi.Docs")
+	case "Unreferenced":
+		return has(fn, "func()")
 	}
 	return false
 }

@@ -65,6 +65,8 @@ func ParseText(word string, t TypeInfo) (any, error) {
 			return v, nil
 		}
 		return word, nil
+	case KindReference, KindFunc:
+		return nil, &ValueError{Want: t.String(), Got: got, Reason: "an object can be passed by a program only"}
 	case KindList, KindMap, KindStruct, KindStream:
 		return ParseJSON([]byte(word), t)
 	}

@@ -43,9 +43,14 @@ import (
 // gets the recorded answer; while the call runs, a copy is held by its record, and
 // goes to a worker of its own Conn once there is an answer. So nobody waits.
 //
+// References. What a HOLD or a DROP says is entered by the reader of the lane. What
+// this side has to say of the references that it holds is said by a goroutine of
+// the Space, as a caller would; see exports.go and holdings.go.
+//
 // Locks. Conn.mu (lanes and the end), leave.mu, writer.mu (the buffer of one
 // stream), a shard of a table, workers.mu, servedCall.mu, budget.mu, itemStreams.mu,
-// inlet.mu, keptResults.mu, started.mu, and of a Session mu, numbers.mu and records.mu. No
+// inlet.mu, keptResults.mu, started.mu, references.mu of a Space, and of a Session
+// mu, numbers.mu and records.mu. No
 // goroutine holds two of them, so there is no order to keep.
 //
 // What must never happen:

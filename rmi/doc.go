@@ -87,6 +87,11 @@
 //	08  the result is kept for requests that build on it, until FORGET
 //	10  an argument, or the object, is the result of another call: see Promises
 //
+// The flags of a HOLD:
+//
+//	01  the first of a list of all that the sender holds
+//	02  the last of that list
+//
 // An id is chosen by the caller, is not 0, and is used once per session and
 // caller; counting up keeps it short. The answer to a call may therefore come
 // on any stream. An answer that nobody waits for is dropped; a request with the
@@ -210,8 +215,14 @@
 // for it. The owner keeps the object while a session holds it, and for the length
 // of a lease after each time it gave the reference away until the receipt of that
 // was told. A reference that was got from another than its owner is kept by that
-// other for the length of a lease. When a connection comes up in a session that
-// had none, each side says again what it holds.
+// other for the length of a lease.
+//
+// A side tells what it holds by one connection of the session, as long as that
+// lasts. There, and again on the next, it first says all: its first HOLD has flag
+// 01, the HOLD that completes the list, perhaps the same one, flag 02. The owner
+// takes what the list does not name for dropped, and ignores what still comes by
+// an earlier connection. So when a connection comes up in a session that had none,
+// each side says again what it holds.
 //
 // # Item streams
 //

@@ -146,7 +146,7 @@ func sendCall(ctx context.Context, h Handler, call *Call) (Payload, error) {
 
 // badReply is the failure of a call whose result cannot be read.
 func badReply(object naming.Name, method string, err error) *Error {
-	return &Error{Code: Internal, cause: err,
+	return &Error{Code: errorCode(err, Internal), cause: err,
 		Message: fmt.Sprintf("result of %s: %v", called(&Call{Object: object, Method: method}), err)}
 }
 

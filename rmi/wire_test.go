@@ -43,6 +43,7 @@ func sampleFrames() map[string][]byte {
 		values: []errorValue{{"shop.OutOfStock", []byte{0xa1, 0x64, 'L', 'e', 'f', 't', 0x01}}},
 		Hops:   []Hop{{Node: "n2", Called: "shop.buy"}, {Node: "n3", Called: "order.place"}},
 	}
+	plain, relayed := sampleReferences()
 	return map[string][]byte{
 		"request":       append(appendRequest(nil, 300, 1500*time.Millisecond, call), call.Args.Data...),
 		"request_small": append(appendRequest(nil, 1, 0, &Call{Object: "add", Args: Payload{Data: []byte{0x80}}}), 0x80),
@@ -52,6 +53,9 @@ func sampleFrames() map[string][]byte {
 		"items":         appendItemsKey(nil, itemsKey{call: 301, own: false, number: 1}),
 		"end":           appendSmallFrame(nil, frameEnd, 0),
 		"credit":        appendSmallFrame(nil, frameCredit, 16),
+		"hold":          appendReceipts(nil, frameHold, flagHoldFirst|flagHoldLast, []receipt{{plain.id, 1}, {relayed.id, 300}}),
+		"drop":          appendReceipts(nil, frameDrop, 0, []receipt{{plain.id, 0}}),
+		"reference":     append(appendReply(nil, 302, &Reply{Result: Payload{Data: relayed.append(nil)}}), relayed.append(nil)...),
 		"forget":        appendSmallFrame(nil, frameForget, 301),
 		"reply":         append(appendReply(nil, 300, reply), reply.Result.Data...),
 		"reply_small":   appendReply(nil, 1, &Reply{}),

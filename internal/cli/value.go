@@ -18,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"farcall.dev/rmi"
 )
 
 // The rules by which a result becomes text:
@@ -84,6 +86,8 @@ func inLine(v any) (string, bool) {
 		return v.String(), true
 	case time.Duration:
 		return v.String(), true
+	case *rmi.Ref:
+		return v.String(), true
 	}
 	rv := reflect.ValueOf(v)
 	switch rv.Kind() {
@@ -144,6 +148,8 @@ func jsonable(v any) any {
 		return base64.StdEncoding.EncodeToString(v)
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
+	case *rmi.Ref:
+		return v.String()
 	case *big.Int:
 		return json.Number(v.String())
 	case big.Int:

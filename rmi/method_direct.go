@@ -2,6 +2,7 @@ package rmi
 
 import (
 	"context"
+	"reflect"
 )
 
 // directCall carries out a call without reflection. args are the arguments
@@ -9,9 +10,9 @@ import (
 type directCall func(ctx context.Context, args []byte, fails *failures) ([]byte, error)
 
 // directFor returns the direct call of p's function, or nil when its signature
-// is not one of the common ones: a string in, a string out, with or without a
-// context and an error. Reflection costs such a call more than its arguments
-// do.
+// is not one of the common ones: a string or bytes in, the same out, with or
+// without a context and an error. Reflection costs such a call more than its
+// arguments do.
 func directFor(p *plan) directCall {
 	switch f := p.fn.Interface().(type) {
 	case func(string) string:
@@ -22,22 +23,26 @@ func directFor(p *plan) directCall {
 		return textCall(p, func(ctx context.Context, s string) (string, error) { return f(ctx, s), nil })
 	case func(context.Context, string) (string, error):
 		return textCall(p, f)
+	case func([]byte) []byte:
+		return bytesCall(p, func(_ context.Context, b []byte) ([]byte, error) { return f(b), nil })
+	case func([]byte) ([]byte, error):
+		return bytesCall(p, func(_ context.Context, b []byte) ([]byte, error) { return f(b) })
+	case func(context.Context, []byte) []byte:
+		return bytesCall(p, func(ctx context.Context, b []byte) ([]byte, error) { return f(ctx, b), nil })
+	case func(context.Context, []byte) ([]byte, error):
+		return bytesCall(p, f)
 	}
 	return nil
 }
 
-// textCall is the direct call of f.
+// textCall is the direct call of f, a function of text.
 func textCall(p *plan, f func(context.Context, string) (string, error)) directCall {
 	return func(ctx context.Context, args []byte, fails *failures) ([]byte, error) {
 		h, err := readHead(args)
-		if err != nil {
-			return nil, p.badArgs(&ArgumentError{Index: 1, Err: err})
+		if err == nil && h.major != cborText {
+			err = p.notDirect(args)
 		}
-		if h.major != cborText {
-			n, err := itemLen(args)
-			if err == nil {
-				err = misfit(p.params[0].shape, args[:n])
-			}
+		if err != nil {
 			return nil, p.badArgs(&ArgumentError{Index: 1, Err: err})
 		}
 		arg, rest, err := readText(args, h)
@@ -52,5 +57,46 @@ func textCall(p *plan, f func(context.Context, string) (string, error)) directCa
 			return nil, fails.of(err)
 		}
 		return appendTextItem(nil, result), nil
+	}
+}
+
+// notDirect says why an argument is not what the direct call takes.
+func (p *plan) notDirect(args []byte) error {
+	n, err := itemLen(args)
+	if err != nil {
+		return err
+	}
+	return misfit(p.params[0].shape, args[:n])
+}
+
+// bytesCall is the direct call of f, a function of bytes, which are f's to keep.
+func bytesCall(p *plan, f func(context.Context, []byte) ([]byte, error)) directCall {
+	return func(ctx context.Context, args []byte, fails *failures) ([]byte, error) {
+		var arg []byte
+		h, err := readHead(args)
+		rest := args
+		if err == nil && h.major == cborBytes {
+			var body []byte
+			if body, rest, err = h.body(args); err == nil {
+				arg = append(make([]byte, 0, len(body)), body...)
+			}
+		} else if err == nil { // null, or a list of small integers
+			v := reflect.ValueOf(&arg).Elem()
+			rest, err = p.params[0].decodeScalar(args, v)
+		}
+		if err != nil {
+			return nil, p.badArgs(&ArgumentError{Index: 1, Err: err})
+		}
+		if len(rest) > 0 {
+			return nil, p.badArgs(errTrailing)
+		}
+		result, err := f(ctx, arg)
+		switch {
+		case err != nil:
+			return nil, fails.of(err)
+		case result == nil:
+			return append([]byte(nil), cborSimple<<5|infoNull), nil
+		}
+		return appendBytesItem(nil, result), nil
 	}
 }

@@ -93,7 +93,7 @@ type turn struct {
 
 func newWire(conn net.Conn) *wire {
 	w := &wire{Conn: conn, base: time.Now(), kick: make(chan struct{}, 1), flushed: make(chan struct{})}
-	if tcp, ok := conn.(*net.TCPConn); ok { // TLS and others buffer, and may wait
+	if tcp := socketOf(conn); tcp != nil {
 		w.raw, _ = tcp.SyscallConn()
 		w.rawWrite = func(fd uintptr) bool {
 			if n, err := syscall.Write(int(fd), w.rawOut); err == nil {
@@ -405,6 +405,23 @@ func (w *wire) wake() {
 }
 
 func (w *wire) now() int64 { return int64(time.Since(w.base)) }
+
+// socketOf returns the socket that conn writes to as it is; nil where there is
+// more between, such as TLS, or another kind of connection.
+func socketOf(conn net.Conn) *net.TCPConn {
+	for {
+		switch c := conn.(type) {
+		case *net.TCPConn:
+			return c
+		case *peekedConn:
+			conn = c.Conn
+		case *countedConn:
+			conn = c.Conn
+		default:
+			return nil
+		}
+	}
+}
 
 // innermost returns the connection under layers such as TLS.
 func innermost(conn net.Conn) net.Conn {

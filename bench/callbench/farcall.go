@@ -44,7 +44,6 @@ func serveFarcall() (string, io.Closer, error) {
 type farcallClient struct {
 	mesh  *farcall.Mesh
 	store naming.Registry
-	echo  func(context.Context, []byte) ([]byte, error)
 }
 
 // dialFarcall joins a process that only calls. The registry is one in memory
@@ -71,19 +70,11 @@ func dialFarcall(ctx context.Context, address string, _ int) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &farcallClient{mesh: mesh, store: store}
-	var stub struct {
-		Echo func(context.Context, []byte) ([]byte, error)
-	}
-	if err := mesh.Bind("echo", &stub); err != nil {
-		return nil, err
-	}
-	c.echo = stub.Echo
-	return c, nil
+	return &farcallClient{mesh: mesh, store: store}, nil
 }
 
 func (c *farcallClient) Echo(ctx context.Context, _ int, p []byte) ([]byte, error) {
-	return c.echo(ctx, p)
+	return farcall.Call[[]byte](ctx, c.mesh, "echo", "echo", p)
 }
 
 func (c *farcallClient) Close() error {

@@ -45,29 +45,18 @@ func serveLane() (string, io.Closer, error) {
 }
 
 // laneClient calls over one bare connection.
-type laneClient struct {
-	conn *rmi.Conn
-	echo func(context.Context, []byte) ([]byte, error)
-}
+type laneClient struct{ conn *rmi.Conn }
 
 func dialLane(ctx context.Context, address string, _ int) (client, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	c := &laneClient{conn: rmi.NewConn(bare(conn, true), nil, rmi.ConnOptions{})}
-	var stub struct {
-		Echo func(context.Context, []byte) ([]byte, error)
-	}
-	if err := rmi.Bind(c.conn, "echo", &stub); err != nil {
-		return nil, err
-	}
-	c.echo = stub.Echo
-	return c, nil
+	return &laneClient{rmi.NewConn(bare(conn, true), nil, rmi.ConnOptions{})}, nil
 }
 
 func (c *laneClient) Echo(ctx context.Context, _ int, p []byte) ([]byte, error) {
-	return c.echo(ctx, p)
+	return rmi.InvokeAs[[]byte](ctx, c.conn, "echo", "echo", p)
 }
 
 func (c *laneClient) Close() error { return c.conn.Close() }

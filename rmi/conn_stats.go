@@ -16,8 +16,9 @@ type ConnStats struct {
 	// Dropped are one-way calls of the peer that were not carried out, for
 	// whatever reason, and of which it was told nothing.
 	Dropped uint64
-	// Lanes are the lanes that are open, of both sides.
-	Lanes int
+	// Lanes are the lanes that are open, of both sides, and ItemStreams the
+	// sequences that are under way, in either direction.
+	Lanes, ItemStreams int
 	// LargeSent and LargeReceived are payloads that had a stream of their own.
 	LargeSent, LargeReceived uint64
 	// FramesSent and FramesReceived, BytesSent and BytesReceived are what went
@@ -58,7 +59,7 @@ func (c *Conn) Stats() ConnStats {
 	s := ConnStats{
 		CallsOut: n.callsOut.Load(), CallsIn: n.callsIn.Load(), Refused: n.refused.Load(), Dropped: n.dropped.Load(),
 		InFlightOut: int(c.out.Load()), InFlightIn: int(c.in.Load()),
-		Lanes:     int(n.lanes.Load()),
+		Lanes: int(n.lanes.Load()), ItemStreams: int(c.items.live.Load()),
 		LargeSent: n.largeSent.Load(), LargeReceived: n.largeReceived.Load(),
 		FramesSent: n.framesSent.Load(), FramesReceived: n.framesReceived.Load(),
 		BytesSent: n.bytesSent.Load(), BytesReceived: n.bytesReceived.Load(),

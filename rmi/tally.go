@@ -80,7 +80,8 @@ func (t *Tally) end(c *Conn) {
 	defer t.mu.Unlock()
 	delete(t.live, c)
 	t.past.add(c)
-	t.past.Conn.Lanes, t.past.Conn.InFlightOut, t.past.Conn.InFlightIn, t.past.Session.StreamsOpen = 0, 0, 0, 0
+	t.past.Conn.Lanes, t.past.Conn.ItemStreams = 0, 0
+	t.past.Conn.InFlightOut, t.past.Conn.InFlightIn, t.past.Session.StreamsOpen = 0, 0, 0
 }
 
 // add adds what c and its session counted so far.
@@ -90,6 +91,7 @@ func (s *TallyStats) add(c *Conn) {
 	sum.CallsIn += n.CallsIn
 	sum.InFlightOut += n.InFlightOut
 	sum.InFlightIn += n.InFlightIn
+	sum.ItemStreams += n.ItemStreams
 	sum.Refused += n.Refused
 	sum.Dropped += n.Dropped
 	sum.Lanes += n.Lanes

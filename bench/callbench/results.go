@@ -176,4 +176,3 @@ func duration(s float64) string {
 	}
 	return fmt.Sprintf("%.2f s", s)
 }
-

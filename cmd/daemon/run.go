@@ -176,6 +176,7 @@ func registryFailure(err error) error {
 func (d *daemon) register(ctx context.Context, mesh *farcall.Mesh, e daemonconf.Entry) error {
 	opts := farcall.RegisterOptions{
 		Mode: e.Mode, Tags: e.Tags, Weight: e.Weight, Version: e.Version, Methods: e.Methods, Docs: e.Thing.Docs,
+		Properties: e.Thing.Properties,
 	}
 	err := error(nil)
 	if e.Thing.Kind == naming.KindFunction {

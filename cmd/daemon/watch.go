@@ -51,6 +51,7 @@ func (d *daemon) adminOptions() admin.Options {
 	d.metrics.AddLease(d.lease)
 	d.metrics.AddCache(d.names)
 	d.metrics.AddConns(d.traffic)
+	d.metrics.AddSpace(d.shared)
 	return admin.Options{
 		Title: "daemon", Version: buildinfo.Get().Version,
 		Checks: []admin.Check{
@@ -128,4 +129,13 @@ func (d *daemon) traffic() rmi.TallyStats {
 		return rmi.TallyStats{}
 	}
 	return mesh.Traffic()
+}
+
+// shared is what others have here beyond single calls, for the metrics.
+func (d *daemon) shared() rmi.SpaceStats {
+	mesh := d.mesh.Load()
+	if mesh == nil {
+		return rmi.SpaceStats{}
+	}
+	return mesh.Space().Stats()
 }

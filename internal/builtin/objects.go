@@ -143,9 +143,13 @@ func (c *Counter) Count() int64 { return c.n.Load() }
 
 // counterThing describes a new Counter.
 func counterThing() Thing {
+	c := new(Counter)
 	return Thing{
 		Kind:  naming.KindObject,
-		Value: new(Counter),
+		Value: c,
+		Properties: []rmi.Property{
+			{Name: "value", Doc: "The count.", Get: c.n.Load, Set: c.n.Store},
+		},
 		Docs: rmi.Docs{
 			Doc: "Counts from 0, in this process: each instance has a count of its own.",
 			Methods: map[string]string{

@@ -18,6 +18,8 @@ type Thing struct {
 	Value any
 	// Docs describe it for people.
 	Docs rmi.Docs
+	// Properties are those of an object; may be nil.
+	Properties []rmi.Property
 }
 
 // Default returns what a daemon hosts when nothing is said: the object

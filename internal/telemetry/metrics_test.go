@@ -41,10 +41,13 @@ func full(t *testing.T) *Metrics {
 	})
 	m.AddConns(func() rmi.TallyStats {
 		s := rmi.TallyStats{Open: 2, Opened: 5, Dials: 6, DialFailures: 2}
-		s.Conn = rmi.ConnStats{Refused: 1, Dropped: 2, Lanes: 4, LargeSent: 6, LargeReceived: 7, FramesSent: 30, FramesReceived: 20, BytesSent: 900, Flushes: 10}
+		s.Conn = rmi.ConnStats{Refused: 1, Dropped: 2, Lanes: 4, ItemStreams: 8, LargeSent: 6, LargeReceived: 7, FramesSent: 30, FramesReceived: 20, BytesSent: 900, Flushes: 10}
 		s.Conn.FlushSizes[0], s.Conn.FlushSizes[2], s.Conn.FlushSizes[len(s.Conn.FlushSizes)-1] = 3, 6, 1
 		s.Session = transport.Stats{BytesSent: 1000, BytesReceived: 800, Writes: 8, StreamsOpened: 9, StreamsOpen: 3}
 		return s
+	})
+	m.AddSpace(func() rmi.SpaceStats {
+		return rmi.SpaceStats{Sessions: 3, Exported: 12, Waiting: 4, Lent: 9, Held: 5, Records: 7, RecordedBytes: 700}
 	})
 	rmi.Chain(nothing(), m.Server(nil), m.Client(nil)).Handle(t.Context(), &rmi.Call{Object: "greeting", Method: "get_fortune"})
 	return m
@@ -91,6 +94,13 @@ func TestSourcesReportWhatTheyAreTold(t *testing.T) {
 		`farcall_rmi_large_payloads_total{direction="sent"}`:                   6,
 		`farcall_rmi_large_payloads_total{direction="received"}`:               7,
 		"farcall_rmi_flush_size_bytes":                                         10,
+		"farcall_rmi_item_streams_open":                                        8,
+		"farcall_rmi_sessions":                                                 3,
+		"farcall_rmi_exported_references":                                      12,
+		"farcall_rmi_waiting_references":                                       4,
+		"farcall_rmi_held_references":                                          5,
+		"farcall_rmi_recorded_calls":                                           7,
+		"farcall_rmi_recorded_bytes":                                           700,
 	} {
 		if got := value(t, m, name); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)

@@ -293,6 +293,7 @@ const registryPatience = 2 * time.Second
 // shutdown carries out Shutdown.
 func (m *Mesh) shutdown(ctx context.Context) error {
 	var errs []error
+	m.space.Leave()
 	attached := m.attachments.end()
 	if m.serving != nil {
 		m.tell(ctx, "mark names as draining", m.reg.Drain)

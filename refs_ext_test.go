@@ -3,9 +3,11 @@ package farcall_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"farcall.dev"
 	"farcall.dev/internal/meshtest"
@@ -161,5 +163,48 @@ func TestPassedOnToAThirdNode(t *testing.T) {
 				t.Errorf("got %v, %v, want the object itself at home", home, err)
 			}
 		})
+	}
+}
+
+func TestWhatAProcessHoldsIsGivenUpWhenItLeaves(t *testing.T) {
+	mesh := meshtest.New(t)
+	server := mesh.Node("server", nil)
+	r := newRoom()
+	if err := server.Register(t.Context(), "room", r, farcall.RegisterOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	given := &listener{}
+	if err := server.RegisterFunc(t.Context(), "listener", func() any { return given }, farcall.RegisterOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ann := mesh.Client("ann")
+	if _, err := ann.Invoke(t.Context(), "room", "join", "ann", new(listener)); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := farcall.Call[*rmi.Ref](t.Context(), ann, "listener", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitSpace(t, server, "one reference each way", func(s rmi.SpaceStats) bool { return s.Held == 1 && s.Lent == 1 })
+	if err := ann.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// With the lease, which is a minute, this would take too long.
+	awaitSpace(t, server, "no session with ann", func(s rmi.SpaceStats) bool { return s.Sessions == 0 && s.Lent == 0 })
+	runtime.KeepAlive(ref)
+}
+
+// awaitSpace waits until ok of what mesh shares with others.
+func awaitSpace(t *testing.T, mesh *farcall.Mesh, what string, ok func(rmi.SpaceStats) bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	for !ok(mesh.Space().Stats()) {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("waited for %s, and got %+v", what, mesh.Space().Stats())
+		}
 	}
 }

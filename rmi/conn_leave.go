@@ -24,6 +24,8 @@ type leave struct {
 	// peer is closed when the peer wants to leave; ours when this side does.
 	peer, ours         chan struct{}
 	peerOnce, oursOnce sync.Once
+	// forGood says that the peer's process ends.
+	forGood atomic.Bool
 	// peerDone says that the peer has no calls under way; told that we said so.
 	peerDone, told atomic.Bool
 
@@ -73,6 +75,8 @@ func (c *Conn) peerLeaves(what leaving) {
 	case leavingDone:
 		c.leave.peerDone.Store(true)
 		c.leave.changed(c)
+	case leavingForGood:
+		c.leave.forGood.Store(true)
 	}
 }
 
@@ -154,6 +158,9 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 	c.shut(Errorf(Unavailable, "the connection to %s is being closed here: %w", c.peerName(), transport.ErrGoAway))
 	c.leave.oursOnce.Do(func() { close(c.leave.ours) })
 	err := c.sendGoAway(ctx, leavingSoon)
+	if err == nil && c.opts.Space.isLeaving() {
+		err = c.sendGoAway(ctx, leavingForGood)
+	}
 	for err == nil {
 		change := c.leave.change()
 		if c.parted() {

@@ -135,7 +135,7 @@
 //	                   what it called, UTF-8; the first comes first, up to 16 of
 //	                   them, 2 KiB together
 //	GOAWAY head
-//	    byte    1 soon, 2 done
+//	    byte    1 soon, 2 done, 3 for good
 //	HOLD and DROP head
 //	    repeated until its end:
 //	    12 bytes  the id of a reference that the receiver owns
@@ -179,7 +179,8 @@
 //
 // Two processes that tell each other their node and incarnation have a session
 // that outlives a connection: it ends when there has been none between them for
-// longer than the lease, or when either has become another incarnation. (Where
+// longer than the lease, when either has become another incarnation, and with the
+// last connection when either has sent GOAWAY for good. (Where
 // this page says that a session ends or breaks it means the connection's.)
 // References, recorded answers and what an application keeps for a session end
 // with it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"farcall.dev/naming"
 	"farcall.dev/transport"
@@ -415,6 +416,26 @@ func TestCancelFollowsTheChain(t *testing.T) {
 	}
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the callback's context ended with %v, want canceled", err)
+	}
+}
+
+func TestDeadlineFollowsTheChain(t *testing.T) {
+	client, server := refPair(t, nil)
+	server.export("bench", &pingPong{server.space})
+	until := make(chan time.Time, 1)
+	f := func(ctx context.Context, _ any, _ int) (int, error) {
+		deadline, _ := ctx.Deadline()
+		until <- deadline
+		return 7, nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if _, err := Invoke(ctx, client.to(server), "bench", "down", waiter(f), 1); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := ctx.Deadline()
+	if got := <-until; got.Before(want.Add(-time.Minute)) || got.After(want.Add(time.Minute)) {
+		t.Errorf("the callback has until %v, want %v, as its caller", got, want)
 	}
 }
 

@@ -13,12 +13,13 @@ import (
 var (
 	errSpaceClosed = errors.New("this process has left")
 	errLeaseOver   = errors.New("the peer was gone for longer than the lease")
+	errPeerLeft    = errors.New("the peer has left")
 	errPeerAgain   = errors.New("the peer has started anew")
 )
 
 // Session is what this process and one start of another have with each other,
 // across the connections between them: it begins with the first, and ends when
-// there has been none for longer than the lease. Values can be kept in it, and
+// there has been none for longer than the lease, or the peer has left. Values can be kept in it, and
 // objects with one instance for each session live as long as it does. Its
 // methods may be called from any number of goroutines.
 type Session struct {
@@ -39,6 +40,7 @@ type Session struct {
 	// lease runs while there is no connection.
 	lease  *time.Timer
 	ended  bool
+	left   bool // the peer's process has said that it ends
 	values map[any]any
 	// atEnd are called, newest first, when the session has ended.
 	atEnd []func()
@@ -146,19 +148,23 @@ func (s *Session) connected(c *Conn) bool {
 // disconnected takes a connection that has ended away. After the last one the
 // lease begins to run.
 func (s *Session) disconnected(c *Conn) {
-	if s.lost(c) {
+	switch last, left := s.lost(c); {
+	case left:
+		s.end(errPeerLeft)
+	case last:
 		s.space.refs.disconnected(s, c)
 	}
 }
 
-// lost is disconnected, and reports whether c was the last of a session that goes
-// on.
-func (s *Session) lost(c *Conn) bool {
+// lost is disconnected, and reports whether c was the last of a session that has
+// not ended, and whether the peer has left for good.
+func (s *Session) lost(c *Conn) (last, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if len(s.conns) > 0 || s.ended {
-		return false
+	s.left = s.left || c.leave.forGood.Load()
+	if len(s.conns) > 0 || s.ended || s.left {
+		return false, s.left && len(s.conns) == 0
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(s.space.opts.Lease, func() {
@@ -170,7 +176,7 @@ func (s *Session) lost(c *Conn) bool {
 		}
 	})
 	s.lease = timer
-	return true
+	return true, false
 }
 
 // conn returns a connection of the session that takes calls; nil when there is

@@ -66,6 +66,8 @@ type Space struct {
 	opts SpaceOptions
 	log  *slog.Logger
 
+	leaving atomic.Bool
+
 	// ctx ends with the Space.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -114,6 +116,15 @@ func NewSpace(opts SpaceOptions) *Space {
 
 // self identifies this process.
 func (s *Space) self() peerID { return peerID{s.opts.Node, s.opts.Incarnation} }
+
+// Leave has every connection that is shut down from now on tell its peer that
+// this process ends, so that the session ends with the connection, and not only
+// with the lease: what the peer has here, and this process there, is given up at
+// once.
+func (s *Space) Leave() { s.leaving.Store(true) }
+
+// isLeaving reports whether Leave was called. s may be nil.
+func (s *Space) isLeaving() bool { return s != nil && s.leaving.Load() }
 
 // Close ends every session and waits for what runs because of that. The
 // connections are others' to close, before it.

@@ -249,6 +249,9 @@ const (
 	// leavingDone says that the sender will send no more requests and waits for
 	// no more replies.
 	leavingDone leaving = 2
+	// leavingForGood says that the sender's process ends: it will not connect
+	// again as this incarnation.
+	leavingForGood leaving = 3
 )
 
 // appendGoAway appends a GOAWAY frame.

@@ -64,6 +64,7 @@ func sampleFrames() map[string][]byte {
 		"error_small":   appendError(nil, 1, &Error{Code: Internal}, true),
 		"cancel":        appendSmallFrame(nil, frameCancel, 300),
 		"goaway_soon":   appendGoAway(nil, leavingSoon),
+		"goaway_gone":   appendGoAway(nil, leavingForGood),
 		"goaway_done":   appendGoAway(nil, leavingDone),
 		"ping":          appendSmallFrame(nil, framePing, 7),
 		"pong":          appendSmallFrame(nil, framePong, 7),

@@ -68,6 +68,9 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		Calls: rmi.HandlerFunc(func(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
 			return m.handler.Handle(ctx, call)
 		}),
+		Serve: rmi.HandlerFunc(func(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
+			return m.served.Handle(ctx, call)
+		}),
 		Dial:      m.connection,
 		Reachable: m.listens,
 		Proxies:   opts.Proxies,

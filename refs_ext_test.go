@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +193,35 @@ func TestWhatAProcessHoldsIsGivenUpWhenItLeaves(t *testing.T) {
 	// With the lease, which is a minute, this would take too long.
 	awaitSpace(t, server, "no session with ann", func(s rmi.SpaceStats) bool { return s.Sessions == 0 && s.Lent == 0 })
 	runtime.KeepAlive(ref)
+}
+
+func TestCallsOfOnesOwnReferencePassTheMiddleware(t *testing.T) {
+	var served atomic.Int64
+	mesh := meshtest.New(t)
+	node := mesh.Node("node", func(o *farcall.Options) {
+		o.ServeWith = []rmi.Middleware{func(next rmi.Handler) rmi.Handler {
+			return rmi.HandlerFunc(func(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
+				if call.Method == "say" {
+					served.Add(1)
+				}
+				return next.Handle(ctx, call)
+			})
+		}}
+	})
+	own := new(listener)
+	ref, err := node.Space().Export(own, rmi.ExportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ref.Invoke(t.Context(), "say", "me", "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if got := served.Load(); got != 1 || len(own.all()) != 1 {
+		t.Errorf("%d calls passed the middleware and %d arrived, want 1", got, len(own.all()))
+	}
+	if name, method, ok := node.Objects().Known(ref.Object(), "Say"); name != "#" || method != "say" || !ok {
+		t.Errorf("it is known as %q, %q, %v, want #, say", name, method, ok)
+	}
 }
 
 // awaitSpace waits until ok of what mesh shares with others.

@@ -366,15 +366,19 @@ func (o *Objects) Interface(name naming.Name) (InterfaceInfo, bool) {
 
 // Known returns the names on the wire of an exported method, which a caller
 // may have spelt as in Go, and whether there is one. It serves metrics, whose
-// series must not be named by strangers. It does not allocate.
+// series must not be named by strangers. All objects without a name are called
+// "#" here, since there may be any number of them. It does not allocate.
 func (o *Objects) Known(name naming.Name, method string) (naming.Name, string, bool) {
-	obj, ok := (*o.table.Load())[name]
+	obj, ok := o.lookup(name)
 	if !ok {
 		return "", "", false
 	}
 	p, ok := obj.methods[method]
-	if !ok {
+	switch {
+	case !ok:
 		return "", "", false
+	case strings.HasPrefix(string(name), refPrefix):
+		return refPrefix, p.name, true
 	}
 	return p.object, p.name, true
 }

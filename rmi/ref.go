@@ -159,6 +159,9 @@ func (r *Ref) send(ctx context.Context, call *Call) (Reply, error) {
 			return r.space.connTo(ctx, r.owner)
 		})
 	}
+	if serve := r.space.opts.Serve; serve != nil {
+		return serve.Handle(ctx, call)
+	}
 	objects := r.space.objects.Load()
 	if objects == nil {
 		return Reply{}, refusal(Unimplemented, "call %v: this process serves nothing", r)

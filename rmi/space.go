@@ -31,6 +31,10 @@ type SpaceOptions struct {
 	// Calls is the way of the calls that proxies make, middleware included; its
 	// end is a [Router] of this Space. Nil means straight to the owner.
 	Calls Handler
+	// Serve carries out the calls that this process makes of its own objects
+	// without a name, middleware included; its end is the [Objects] of this Space,
+	// which nil means.
+	Serve Handler
 	// Dial returns a connection to a node by its name. Nil: only peers that are
 	// connected can be reached.
 	Dial func(ctx context.Context, node naming.NodeID) (*Conn, error)

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,9 @@ const (
 	// Other is the object and the method under which calls are counted whose
 	// names nobody vouches for, or that are too many.
 	Other = "other"
+	// Nameless is the object under which the calls of all objects without a name
+	// are counted, whose own ids would be a label value each.
+	Nameless = "#"
 	// DefaultMaxCalls is the default of Options.MaxCalls. A pair of object and
 	// method has about 25 series, most of them the buckets of its histogram.
 	DefaultMaxCalls = 1000
@@ -149,6 +153,9 @@ type series struct {
 // remembered, so that they cost time but no memory.
 func (s *side) of(object naming.Name, method string) *series {
 	k := seriesKey{object, method}
+	if strings.HasPrefix(string(object), Nameless) && s.known == nil {
+		k.object = Nameless
+	}
 	if se := (*s.series.Load())[k]; se != nil {
 		return se
 	}

@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -157,6 +159,19 @@ func TestStrangersCannotMintSeries(t *testing.T) {
 	}
 	if got := count(t, m, started); got != 4 {
 		t.Errorf("series: got %d, want 4", got)
+	}
+}
+
+func TestObjectsWithoutANameShareTheirSeries(t *testing.T) {
+	m := New(Options{})
+	h := m.Client(nil)(nothing())
+	for range 3 {
+		id := make([]byte, 12)
+		rand.Read(id)
+		h.Handle(t.Context(), &rmi.Call{Object: naming.Name("#" + base64.RawURLEncoding.EncodeToString(id)), Method: "say"})
+	}
+	if got := value(t, m, `farcall_rmi_calls_started_total{method="say",object="#",side="client"}`); got != 3 {
+		t.Errorf("got %v calls of nameless objects, want 3", got)
 	}
 }
 

@@ -13,7 +13,8 @@
 // memory here and in Prometheus for weeks. So a name becomes a label only when
 // the Known function vouches for it and as long as fewer than
 // [Options.MaxCalls] pairs of object and method are counted by themselves;
-// everything else is counted under [Other].
+// everything else is counted under [Other]. Objects that are called by reference
+// are all counted under [Nameless].
 //
 // The names follow farcall_<package>_<noun>_<unit>[_total]; every metric is
 // described in docs/metrics.md, which is generated from here.

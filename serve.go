@@ -64,7 +64,7 @@ func (m *Mesh) listen(ctx context.Context) error {
 		mux:        transport.NewMux(ln, transport.MuxOptions{TLS: m.opts.TLS, Logger: m.log}),
 		calls: rmi.NewServer(m.served, rmi.ServerOptions{
 			Transport: transport.Options{Hello: m.hello(), Logger: m.log},
-			Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally, Space: m.space, SendTrace: m.opts.Operator},
+			Conn:      m.connOptions(),
 			Logger:    m.log,
 		}),
 		http: &http.Server{

@@ -35,6 +35,7 @@ type Mesh struct {
 	handler rmi.Handler // calls by name, through CallWith; a way
 	objects *rmi.Objects
 	served  rmi.Handler // objects, through ServeWith
+	local   *rmi.Local  // calls from here to what is served here
 	serving *serving    // nil for a process that only calls
 	space   *rmi.Space
 	// attachments are the servers that are called in this process's name.
@@ -83,6 +84,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 	})
 	guard := rmi.Recover(rmi.RecoverOptions{Logger: m.log, Operator: opts.Operator})
 	m.served = guard(rmi.Chain(m.objects, append(slices.Clone(opts.ServeWith), gateway.Faults)...))
+	m.local = rmi.NewLocal(m.served, rmi.LocalOptions{Node: m.node, Incarnation: m.inc, Space: m.space, Logger: m.log})
 	m.pool = transport.NewPool(m.dial, transport.PoolOptions{Logger: m.log})
 
 	var err error
@@ -91,7 +93,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		return nil, fmt.Errorf("join the mesh: %w", err)
 	}
 	m.cache = naming.NewCache(m.reg, naming.CacheOptions{Alive: m.alive, Logger: m.log})
-	var route rmi.Handler = rmi.NewRouter(m.cache, m.pool, rmi.RouterOptions{Zone: opts.Zone, Timeout: opts.Timeout})
+	var route rmi.Handler = rmi.NewRouter(m.cache, m.pool, rmi.RouterOptions{Zone: opts.Zone, Timeout: opts.Timeout, Local: m.local})
 	m.handler = way{rmi.Chain(opts.Errors.Restore(route), opts.CallWith...), m}
 	err = m.cache.Ready(ctx)
 	if err == nil {
@@ -315,7 +317,7 @@ func (m *Mesh) shutdown(ctx context.Context) error {
 	attached := m.attachments.end()
 	if m.serving != nil {
 		m.tell(ctx, "mark names as draining", m.reg.Drain)
-		if err := m.serving.shutdown(ctx); err != nil {
+		if err := m.serving.shutdown(ctx, m.local); err != nil {
 			errs = append(errs, fmt.Errorf("finish the calls in progress: %w", err))
 		}
 	}

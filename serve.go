@@ -99,8 +99,10 @@ func (m *Mesh) logEnd(what string, err error) {
 // shutdown tells the callers to go elsewhere, lets calls in progress finish,
 // and stops listening. When ctx ends first it cuts off what is left and returns
 // ctx's error.
-func (s *serving) shutdown(ctx context.Context) error {
-	err := errors.Join(s.calls.Shutdown(ctx), s.http.Shutdown(ctx))
+func (s *serving) shutdown(ctx context.Context, local *rmi.Local) error {
+	ours := make(chan error, 1)
+	go func() { ours <- local.Shutdown(ctx) }()
+	err := errors.Join(s.calls.Shutdown(ctx), s.http.Shutdown(ctx), <-ours)
 	s.http.Close()
 	s.mux.Close()
 	s.loops.Wait()

@@ -211,11 +211,14 @@ func (t *instances) find(session *Session, in *instanced, fails *failures) (*ins
 			return nil, err
 		}
 		go func() {
+			defer func() { // also when the factory ends its goroutine
+				if inst.err != nil {
+					t.end(inst, errInstanceEnded) // the next call tries again
+				}
+				close(inst.made) // after that, for who hears of the failure may call at once
+				t.release(inst)
+			}()
 			inst.make(fails)
-			if inst.err != nil {
-				t.end(inst, errInstanceEnded) // the next call tries again
-			}
-			t.release(inst)
 		}()
 		return inst, nil
 	}
@@ -255,9 +258,8 @@ func (t *instances) addLocked(life context.Context, session *Session, in *instan
 	return inst
 }
 
-// make makes the instance.
+// make makes the instance, or sets err.
 func (inst *instance) make(fails *failures) {
-	defer close(inst.made)
 	defer func() {
 		if v := recover(); v != nil {
 			inst.err = inst.panicked("the factory of an object panicked", v)

@@ -51,7 +51,7 @@
 // # Streams
 //
 // From here on both directions are yamux, version 0 of its framing, the client
-// with odd stream ids. No data frame is longer than 32 KiB ([MaxPiece]). The
+// with odd stream ids. No data frame is longer than 33 KiB ([MaxPiece]). The
 // sides settle on the lower of the two numbers of streams: neither opens a
 // stream when that many are open, whoever opened them, and a peer that opens
 // more than twice that number loses the session. yamux's own pings and go-away

@@ -81,8 +81,11 @@ type Stream interface {
 
 // MaxPiece is the largest piece, in bytes, in which a stream's data goes over
 // the wire: small enough that a bulk stream delays a small call by no more than
-// the time one piece takes.
-const MaxPiece = 32 << 10
+// the time one piece takes. It is a little more than 32 KiB because the receiver's
+// yamux makes its buffer of the size of the first piece and doubles it as soon as
+// fewer than 512 bytes of it are free: from 32 KiB it would come to 512 KiB for a
+// window of 256 KiB, from 33 KiB it comes to 264 KiB.
+const MaxPiece = 33 << 10
 
 // Stats counts a session's traffic since it was established.
 type Stats struct {

@@ -198,11 +198,11 @@ type sample struct {
 
 // round has p do w.
 func (p *pair) round(w work, n int) (sample, error) {
-	if p.callers != w.Callers {
-		if _, err := p.client.ask(command{Dial: &dialCommand{p.address, w.Callers}}); err != nil {
+	if callers := w.Callers + w.Bulk; p.callers != callers {
+		if _, err := p.client.ask(command{Dial: &dialCommand{p.address, callers}}); err != nil {
 			return sample{}, err
 		}
-		p.callers = w.Callers
+		p.callers = callers
 	}
 	before, err := p.server.ask(command{Usage: true})
 	if err != nil {

@@ -31,6 +31,8 @@ func run(args []string) error {
 	quick := flags.Bool("quick", false, "measure the quick set: 1 and 128 callers, 16 bytes, us, the limit, net/rpc and gRPC")
 	rounds := flags.Int("rounds", 0, "how many rounds; 0 for 7, or 5 of the quick set")
 	each := flags.Duration("time", 0, "how long a contestant works in a round; 0 for 700ms")
+	only := flags.String("only", "", "measure these contestants, separated by commas; empty for all of the set")
+	works := flags.String("works", "", "measure the works whose names match this regular expression, such as '^1 MiB, 4 '")
 	jsonFile := flags.String("json", "", "write every sample to this file, - for standard output")
 	out := flags.String("out", "", "write benchmarks.md and its plots into this folder")
 	if err := flags.Parse(args); err != nil {
@@ -47,6 +49,9 @@ func run(args []string) error {
 			}
 			p.Contestants = append(p.Contestants, c)
 		}
+	}
+	if err := p.choose(*only, *works); err != nil {
+		return err
 	}
 	if *rounds > 0 {
 		p.Rounds = *rounds
@@ -70,7 +75,9 @@ func run(args []string) error {
 		fmt.Println("wrote", filepath.Join(*out, "benchmarks.md"))
 	}
 	r.print(os.Stdout)
-	fmt.Println(r.ratios())
+	if *only == "" && *works == "" {
+		fmt.Println(r.ratios())
+	}
 	return nil
 }
 

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -35,12 +38,39 @@ func fullWorks() []work {
 	for _, rate := range []float64{2000, 10000} {
 		all = append(all, work{Callers: 256, Size: 16, Rate: rate})
 	}
+	for _, callers := range []int{1, 16, 128} {
+		all = append(all, work{Callers: callers, Size: 16, Bulk: 1})
+	}
 	return all
+}
+
+// choose leaves only the contestants that are named in only, and the works whose
+// names match; empty ones choose all.
+func (p *plan) choose(only, works string) error {
+	if only != "" {
+		p.Contestants = nil
+		for _, name := range strings.Split(only, ",") {
+			c, err := find(name)
+			if err != nil {
+				return err
+			}
+			p.Contestants = append(p.Contestants, c)
+		}
+	}
+	match, err := regexp.Compile(works)
+	if err != nil {
+		return err
+	}
+	p.Works = slices.DeleteFunc(p.Works, func(w work) bool { return !match.MatchString(w.String()) })
+	if len(p.Works) == 0 {
+		return fmt.Errorf("no work has a name that matches %q", works)
+	}
+	return nil
 }
 
 // can reports whether a contestant takes part in w.
 func (c contestant) can(w work) bool {
-	return c.name != "lane" || w.Size <= 16<<10 // its one stream carries no large payloads
+	return c.name != "lane" || w.Size <= 16<<10 && w.Bulk == 0 // its one stream carries no large payloads
 }
 
 // measure does everything, and tells w how far it is.

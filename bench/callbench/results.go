@@ -64,6 +64,16 @@ func bytesOf(s sample) float64   { return float64(s.Usage.Bytes+s.Server.Bytes) 
 func syscalls(s sample) float64 {
 	return float64(s.Usage.Syscalls+s.Server.Syscalls) / float64(s.Calls)
 }
+func aloneP99(s sample) float64 { return s.AloneP99.Seconds() }
+func bulkRate(s sample) float64 { return s.BulkBytes }
+
+// besideBulk is the p99 beside large echoes over that without them.
+func besideBulk(s sample) float64 {
+	if s.AloneP99 == 0 {
+		return 0
+	}
+	return s.P99.Seconds() / s.AloneP99.Seconds()
+}
 
 // works returns the works that were done, in order.
 func (r *results) works() []work {
@@ -162,6 +172,15 @@ func (r *results) print(w io.Writer) {
 				r.figure(c, wk, cpu).Median*1000, r.figure(c, wk, allocs).Median, r.figure(c, wk, bytesOf).Median, r.figure(c, wk, syscalls).Median)
 		}
 		t.Flush()
+		if wk.Bulk == 0 {
+			continue
+		}
+		for _, c := range r.Contestants {
+			if beside := r.figure(c, wk, besideBulk); beside.Max > 0 {
+				fmt.Fprintf(w, "%s: p99 alone %s; beside the large ones %.2f times that (%.2f to %.2f); these carry %.0f MiB/s each way\n", c,
+					duration(r.figure(c, wk, aloneP99).Median), beside.Median, beside.Min, beside.Max, r.figure(c, wk, bulkRate).Median/(1<<20))
+			}
+		}
 	}
 	fmt.Fprintln(w)
 }

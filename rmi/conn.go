@@ -28,8 +28,8 @@ import (
 // reason, and then takes everything down. The watcher (watch) sees to a peaceful
 // end: it notices that either side wants to leave and says when this side needs
 // nothing more. A lane has a reader and a flusher. A stream that the peer opened
-// has one goroutine that reads it; a large request has, on the side that sends
-// it, a flusher and a goroutine that waits for TAKEN. Workers run handlers and
+// has one goroutine that reads it; a large request is written by its caller, and
+// a goroutine waits for TAKEN. Workers run handlers and
 // send their replies; where a call builds on the results of earlier ones its worker
 // waits for them first. Callers wait in Handle, for their own call only. What it
 // takes to send and read sequences is told in conn_items.go.
@@ -59,8 +59,9 @@ import (
 //     find no room, because the peer makes us answer and does not read, it
 //     waits for StallTimeout and then gives the session up;
 //   - a caller waits for the session: it waits for its reply, for room in a
-//     buffer, and always for its context too. Only flushers, and workers with a
-//     large result, wait in Stream.Write for a peer that does not read;
+//     buffer, and always for its context too. Flushers wait in Stream.Write for a
+//     peer that does not read, and so do workers with a large result, which
+//     CANCEL cuts off, and callers with a large request, whom their context does;
 //   - memory that a peer can make us hold without a bound: see ConnOptions;
 //   - a lock is held while user code runs, or while a stream is used;
 //   - a failure here touches another session.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +16,7 @@ type pendingCall struct {
 	reply Reply
 	err   *Error
 
-	w *writer // that its request goes by
+	w *writer // that its request goes by; nil when it has a stream of its own
 	// timer, once made, bounds the wait of calls with a Timeout; timed says that
 	// it runs.
 	timer *time.Timer
@@ -23,6 +24,9 @@ type pendingCall struct {
 	// end is where in w's bytes the request ends; 0 before it was appended.
 	// Guarded by w.mu.
 	end uint64
+	// given says that the last of a request with a stream of its own was given to
+	// that.
+	given atomic.Bool
 }
 
 // complete ends the call. Only who took it out of the table may.
@@ -34,9 +38,14 @@ func (p *pendingCall) complete(r Reply, err *Error) {
 // fail completes the call because the session has ended. The method may have
 // run if all of the request was given to the session.
 func (p *pendingCall) fail(c *Conn, cause error) {
-	p.w.mu.Lock()
-	sent := p.end != 0 && p.end <= p.w.handed
-	p.w.mu.Unlock()
+	var sent bool
+	if p.w != nil {
+		p.w.mu.Lock()
+		sent = p.end != 0 && p.end <= p.w.handed
+		p.w.mu.Unlock()
+	} else {
+		sent = p.given.Load()
+	}
 	err := Errorf(Unavailable, "the connection to %s broke while the call was under way: %w", c.peerName(), cause)
 	if !sent {
 		err = refusal(Unavailable, "the connection to %s broke before the call was sent: %w", c.peerName(), cause)
@@ -204,7 +213,8 @@ func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error)
 	return timeout, nil
 }
 
-// newPending returns a pendingCall for a request that goes by w.
+// newPending returns a pendingCall for a request that goes by w, or, when that is
+// nil, by a stream of its own.
 func (c *Conn) newPending(w *writer) *pendingCall {
 	p, ok := c.waiters.Get().(*pendingCall)
 	if !ok {

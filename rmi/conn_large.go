@@ -2,7 +2,6 @@ package rmi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,22 +9,18 @@ import (
 	"farcall.dev/transport"
 )
 
-// largePiece is how much of a large payload is appended to a writer at a time,
-// and largeBuffer how much of it waits there: enough to keep the flusher busy.
-const (
-	largePiece  = 64 << 10
-	largeBuffer = 128 << 10
-)
-
-// errAnswered closes the writer of a large request that the peer has taken, or
-// has refused before it was all there.
-var errAnswered = errors.New("the request was taken or refused already")
+// largePiece is how much of a large request is given to its stream at a time. A
+// request of which only the last piece is missing may have reached the peer.
+const largePiece = 128 << 10
 
 // errCallerGaveUp is the cause of a handler's context whose caller has left.
 var errCallerGaveUp = fmt.Errorf("the caller gave up: %w", context.Canceled)
 
 // noDeadline takes a deadline away from a stream.
 var noDeadline time.Time
+
+// longAgo is a deadline that interrupts whoever uses a stream.
+var longAgo = time.Unix(1, 0)
 
 // timeAfter returns the time d from now.
 func timeAfter(d time.Duration) time.Time { return time.Now().Add(d) }
@@ -54,8 +49,8 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		return Reply{}, c.notSent(ctx, call, err)
 	}
 	call.keep = nil // calls on a lane could arrive before it
-	w := newWriter(stream, largeBuffer, &c.stats, byte(streamCall))
-	p := c.newPending(w)
+	p := c.newPending(nil)
+	p.given.Store(false) // p may have been used before
 	id := c.lastID.Add(1)
 	way, oneWay := call.Way, call.Way == OneWay
 	if !oneWay && !c.pending.put(id, p) {
@@ -67,10 +62,9 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 	if oneWay {
 		c.out.Add(1) // until the peer has it all, which the caller does not wait for
 	}
-	if !c.start(w.run, func() {
+	if !c.start(func() {
 		c.readTaken(id, stream, way, &taken)
-		w.close(errAnswered)
-		stream.Close()
+		stream.Close() // ends the writing of a request that was refused
 		<-c.callSlots
 		if oneWay {
 			c.callReturned()
@@ -85,7 +79,7 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		return c.outcome(p) // the keeper completes it
 	}
 	c.stats.largeSent.Add(1)
-	sent := c.feed(ctx, id, p, timeout, call)
+	sent := c.sendLarge(ctx, stream, id, p, timeout, call)
 	if oneWay {
 		return c.sentLargeOneWay(ctx, call, stream, sent)
 	}
@@ -130,34 +124,54 @@ func (c *Conn) cancelTaken(id uint64) {
 	}
 }
 
-// feed appends a large request to its writer, and reports whether all of it
-// went in before ctx ended or the writer was closed: because the peer has
-// answered, or the session has ended.
-func (c *Conn) feed(ctx context.Context, id uint64, p *pendingCall, timeout time.Duration, call *Call) bool {
-	w := p.w
-	if w.lock(ctx) != nil {
+// sendLarge writes a large request to its stream, and reports whether all of it
+// was written before ctx ended or the stream was closed: because the peer has
+// answered, or the session has ended. It does not use the arguments any more when
+// it returns.
+func (c *Conn) sendLarge(ctx context.Context, stream transport.Stream, id uint64, p *pendingCall, timeout time.Duration, call *Call) bool {
+	stop := context.AfterFunc(ctx, func() { stream.SetWriteDeadline(longAgo) })
+	defer stop()
+	c.stats.framesSent.Add(1)
+	head := appendRequest([]byte{byte(streamCall)}, id, timeout, call)
+	p.given.Store(len(call.Args.Data) <= largePiece)
+	rest, ok := c.writeHead(stream, head, call.Args.Data)
+	if !ok {
 		return false
 	}
-	before := len(w.buf)
-	w.buf = appendRequest(w.buf, id, timeout, call)
-	w.unlock(before, 1)
 	if call.outlets != nil {
 		c.sendArgs(call, id)
 	}
-	for rest := call.Args.Data; len(rest) > 0; {
-		if w.lock(ctx) != nil {
+	for len(rest) > 0 {
+		n := min(len(rest), largePiece)
+		if n == len(rest) {
+			p.given.Store(true)
+		}
+		if !c.write(stream, rest[:n]) {
 			return false
 		}
-		n := min(len(rest), largePiece)
-		before := len(w.buf)
-		w.buf = append(w.buf, rest[:n]...)
 		rest = rest[n:]
-		if len(rest) == 0 {
-			p.end = w.appended + uint64(len(w.buf)-before)
-		}
-		w.unlock(before, 0)
 	}
 	return true
+}
+
+// writeHead writes the head of a large request or reply with as much of its
+// payload as goes in the same piece, and returns the rest. A first piece of a few
+// bytes would have the peer's multiplexer begin with a buffer for these, and make
+// a larger one again and again.
+func (c *Conn) writeHead(stream transport.Stream, head, payload []byte) (rest []byte, ok bool) {
+	n := min(len(payload), max(0, transport.MaxPiece-len(head)))
+	buf := c.buffers.take(len(head) + n)
+	defer c.buffers.release(buf)
+	*buf = append(append(*buf, head...), payload[:n]...)
+	return payload[n:], c.write(stream, *buf)
+}
+
+// write writes b to the stream of a large call, and reports whether all of it
+// was written.
+func (c *Conn) write(stream transport.Stream, b []byte) bool {
+	n, _ := stream.Write(b)
+	c.stats.flushed(n)
+	return n == len(b)
 }
 
 // readTaken waits until the peer has taken a large request, or refuses it.

@@ -319,12 +319,10 @@ func (c *Conn) answerLarge(s *servedCall, reply *Reply) {
 	}
 	c.stats.largeSent.Add(1)
 	c.stats.framesSent.Add(1)
-	for _, b := range [...][]byte{appendReply([]byte{byte(streamResult)}, s.id, reply), reply.Result.Data} {
-		n, err := stream.Write(b)
-		c.stats.bytesSent.Add(uint64(n))
-		if err != nil {
-			return // the caller has left, or the session has ended
-		}
+	rest, ok := c.writeHead(stream, appendReply([]byte{byte(streamResult)}, s.id, reply), reply.Result.Data)
+	for ok && len(rest) > 0 { // else the caller has left, or the session has ended
+		n := min(len(rest), largePiece)
+		ok, rest = c.write(stream, rest[:n]), rest[n:]
 	}
 }
 
@@ -399,11 +397,16 @@ func (c *Conn) readArguments(s *servedCall, stream transport.Stream, r *frameRea
 		return refusal(ResourceExhausted, "large arguments of this connection take up %d bytes, and there is no room for %d more", c.opts.MaxLargeMemory, size)
 	}
 	s.release = func() { c.largeArgs.release(int64(size)) }
-	data, err := r.payload(size)
+	buf, room := c.buffers.takeLarge(int(size))
+	if buf == nil {
+		buf = new([]byte)
+	}
+	data, err := r.extendWithin(*buf, size, uint64(room))
+	*buf = data
 	switch {
 	case err == nil:
 		c.stats.largeReceived.Add(1)
-		s.call.Args.Data = data
+		s.args, s.call.Args.Data = buf, data
 		return nil
 	case s.late():
 		return refusal(DeadlineExceeded, "call %s: the deadline passed before the arguments had arrived", target(&s.call))

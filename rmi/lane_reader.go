@@ -24,8 +24,10 @@ const (
 	// again.
 	readerOversize = 64
 	// payloadStep is the memory that is set aside for a large payload before
-	// any of it has arrived.
-	payloadStep = 1 << 20
+	// any of it has arrived, and payloadGrowth how many times what has arrived
+	// there may be after that.
+	payloadStep   = 2 << 20
+	payloadGrowth = 4
 )
 
 // newFrameReader returns a reader of frames from r.
@@ -115,20 +117,25 @@ func (r *frameReader) payload(n uint64) ([]byte, error) {
 // extend is payload where out was read already. After an error what it returns
 // can be extended further.
 func (r *frameReader) extend(out []byte, n uint64) ([]byte, error) {
+	return r.extendWithin(out, n, n)
+}
+
+// extendWithin is extend into memory that has room for that many bytes in the
+// end, which are at least n.
+func (r *frameReader) extendWithin(out []byte, n, room uint64) ([]byte, error) {
 	if out == nil {
-		out = make([]byte, 0, min(n, payloadStep))
+		out = make([]byte, 0, min(room, payloadStep))
 	}
 	for uint64(len(out)) < n {
 		if len(out) == cap(out) {
-			grown := make([]byte, len(out), min(n, 2*uint64(cap(out))))
-			copy(grown, out)
-			out = grown
+			out = appendBytes(make([]byte, 0, min(room, payloadGrowth*uint64(cap(out)))), out)
 		}
-		k := copy(out[len(out):cap(out)], r.buf[r.start:r.end])
+		free := out[len(out):min(uint64(cap(out)), n)]
+		k := copy(free, r.buf[r.start:r.end])
 		r.start += k
 		if k == 0 {
 			var err error
-			if k, err = r.r.Read(out[len(out):cap(out)]); k == 0 && err != nil {
+			if k, err = r.r.Read(free); k == 0 && err != nil {
 				return out, unexpected(err)
 			}
 			r.stats.bytesReceived.Add(uint64(k))

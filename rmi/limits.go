@@ -140,7 +140,8 @@ type ConnOptions struct {
 	// peer at a time, and again the bytes of large results that are arriving.
 	// An argument that does not fit waits for up to LargeWait and is then
 	// refused with RESOURCE_EXHAUSTED, not executed; a result waits as long as
-	// its caller does. Default 256 MiB, and never less than MaxPayload.
+	// its caller does. The memory that arguments are held in may be a quarter
+	// larger than they are. Default 256 MiB, and never less than MaxPayload.
 	MaxLargeMemory int64
 	// LargeWait is how long a large argument waits for memory. Default 5 s.
 	LargeWait time.Duration

@@ -78,7 +78,7 @@ func bytesCall(p *plan, f func(context.Context, []byte) ([]byte, error)) directC
 		if err == nil && h.major == cborBytes {
 			var body []byte
 			if body, rest, err = h.body(args); err == nil {
-				arg = append(make([]byte, 0, len(body)), body...)
+				arg = cloneBytes(body)
 			}
 		} else if err == nil { // null, or a list of small integers
 			v := reflect.ValueOf(&arg).Elem()

@@ -113,7 +113,7 @@ func (r *rootShape) decodeScalar(data []byte, v reflect.Value) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		v.SetBytes(append(make([]byte, 0, len(body)), body...))
+		v.SetBytes(cloneBytes(body))
 		return rest, nil
 	case h.isNull() && r.kind == KindBytes:
 		v.SetZero()

@@ -68,6 +68,9 @@ func appendTextItem(dst []byte, v string) []byte {
 }
 
 func appendBytesItem(dst, v []byte) []byte {
+	if len(v) > LargePayload {
+		return appendBytes(appendHead(dst, cborBytes, uint64(len(v))), v)
+	}
 	dst = slices.Grow(dst, maxHead+len(v))
 	return append(appendHead(dst, cborBytes, uint64(len(v))), v...)
 }

@@ -81,6 +81,8 @@ type Options struct {
 	// Timeout bounds each call whose context has no deadline. Zero means
 	// rmi.DefaultTimeout.
 	Timeout time.Duration
+	// Limits bound what others can make this process hold.
+	Limits Limits
 	// ReferenceLease is how long a peer that is cut off keeps what it has here: the
 	// references that it holds, the answers recorded for it, its instances and
 	// values. Zero means rmi.DefaultLease.
@@ -102,6 +104,28 @@ type Options struct {
 	Tally *rmi.Tally
 	// Logger gets what no caller can see. Nil discards it.
 	Logger *slog.Logger
+}
+
+// Limits bound what others can make a process hold. A zero field means the
+// default, which is that of the option of package rmi that it names; what is
+// beyond a limit is refused with RESOURCE_EXHAUSTED.
+type Limits struct {
+	// CallsInFlight bounds the calls of one peer that wait or run at a time; see
+	// rmi.ConnOptions.MaxInFlight.
+	CallsInFlight int
+	// Payload bounds arguments, results and items of streams, in bytes; see
+	// rmi.ConnOptions.MaxPayload.
+	Payload int
+	// Streams bounds the item streams of one connection in either direction; see
+	// rmi.ConnOptions.MaxStreams.
+	Streams int
+	// References bounds the references of one other process that are held, and
+	// the objects given away that nobody has taken; see
+	// rmi.SpaceOptions.MaxReferences.
+	References int
+	// Instances bounds what factories have made; see
+	// rmi.ObjectsOptions.MaxInstances.
+	Instances int
 }
 
 // RegisterOptions describe one registration. The zero value registers a shared

@@ -16,6 +16,8 @@ type way struct {
 	mesh *Mesh
 }
 
+var _ rmi.Handler = (*Mesh)(nil)
+
 // Space returns that of the calls.
 func (w way) Space() *rmi.Space { return w.mesh.space }
 

@@ -35,6 +35,7 @@ type Mesh struct {
 	handler rmi.Handler // calls by name, through CallWith; a way
 	objects *rmi.Objects
 	served  rmi.Handler // objects, through ServeWith
+	local   *rmi.Local  // calls from here to what is served here
 	serving *serving    // nil for a process that only calls
 	space   *rmi.Space
 	// attachments are the servers that are called in this process's name.
@@ -64,7 +65,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		opts.Errors, _ = rmi.NewErrors() // the standard ones cannot clash
 	}
 	m.space = rmi.NewSpace(rmi.SpaceOptions{
-		Node: m.node, Incarnation: m.inc, Lease: opts.ReferenceLease,
+		Node: m.node, Incarnation: m.inc, Lease: opts.ReferenceLease, MaxReferences: opts.Limits.References,
 		Calls: rmi.HandlerFunc(func(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
 			return m.handler.Handle(ctx, call)
 		}),
@@ -78,10 +79,12 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		Logger:    m.log,
 	})
 	m.objects = rmi.NewObjects(rmi.ObjectsOptions{
-		Space: m.space, Errors: opts.Errors, Operator: opts.Operator, Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
+		Space: m.space, Errors: opts.Errors, Operator: opts.Operator, MaxInstances: opts.Limits.Instances,
+		Codecs: []rmi.Codec{gateway.NewCodec(gateway.CodecOptions{})}, Logger: m.log,
 	})
 	guard := rmi.Recover(rmi.RecoverOptions{Logger: m.log, Operator: opts.Operator})
 	m.served = guard(rmi.Chain(m.objects, append(slices.Clone(opts.ServeWith), gateway.Faults)...))
+	m.local = rmi.NewLocal(m.served, rmi.LocalOptions{Node: m.node, Incarnation: m.inc, Space: m.space, Logger: m.log})
 	m.pool = transport.NewPool(m.dial, transport.PoolOptions{Logger: m.log})
 
 	var err error
@@ -90,7 +93,7 @@ func Join(ctx context.Context, opts Options) (*Mesh, error) {
 		return nil, fmt.Errorf("join the mesh: %w", err)
 	}
 	m.cache = naming.NewCache(m.reg, naming.CacheOptions{Alive: m.alive, Logger: m.log})
-	var route rmi.Handler = rmi.NewRouter(m.cache, m.pool, rmi.RouterOptions{Zone: opts.Zone, Timeout: opts.Timeout})
+	var route rmi.Handler = rmi.NewRouter(m.cache, m.pool, rmi.RouterOptions{Zone: opts.Zone, Timeout: opts.Timeout, Local: m.local})
 	m.handler = way{rmi.Chain(opts.Errors.Restore(route), opts.CallWith...), m}
 	err = m.cache.Ready(ctx)
 	if err == nil {
@@ -142,8 +145,16 @@ func (m *Mesh) dial(ctx context.Context, address string) (*rmi.Conn, error) {
 		TLS:       m.opts.TLS,
 		Transport: transport.Options{Hello: m.hello(), Logger: m.log},
 		Handler:   m.served,
-		Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally, Space: m.space, SendTrace: m.opts.Operator},
+		Conn:      m.connOptions(),
 	})
+}
+
+// connOptions are the settings of every connection, by whomever it was opened.
+func (m *Mesh) connOptions() rmi.ConnOptions {
+	return rmi.ConnOptions{
+		Logger: m.log, Tally: &m.tally, Space: m.space, SendTrace: m.opts.Operator,
+		MaxInFlight: m.opts.Limits.CallsInFlight, MaxPayload: m.opts.Limits.Payload, MaxStreams: m.opts.Limits.Streams,
+	}
 }
 
 // connection returns a connection to node, whose built-in object says where it
@@ -192,8 +203,14 @@ func (m *Mesh) Addr() string {
 	return m.serving.advertised
 }
 
-// Handler returns the way of calls from this process into the mesh, for what
-// takes an rmi.Handler: rmi.Invoke, rmi.Bind.
+// Handle carries out one call from this process into the mesh, so that a Mesh can
+// be given to what takes an rmi.Handler: rmi.Invoke, rmi.Get, rmi.NewBatch.
+func (m *Mesh) Handle(ctx context.Context, call *rmi.Call) (rmi.Reply, error) {
+	return m.handler.Handle(ctx, call)
+}
+
+// Handler returns the way of calls from this process into the mesh, without the
+// rest of it.
 func (m *Mesh) Handler() rmi.Handler { return m.handler }
 
 // Resolver returns what this process knows of everybody's names.
@@ -300,7 +317,7 @@ func (m *Mesh) shutdown(ctx context.Context) error {
 	attached := m.attachments.end()
 	if m.serving != nil {
 		m.tell(ctx, "mark names as draining", m.reg.Drain)
-		if err := m.serving.shutdown(ctx); err != nil {
+		if err := m.serving.shutdown(ctx, m.local); err != nil {
 			errs = append(errs, fmt.Errorf("finish the calls in progress: %w", err))
 		}
 	}

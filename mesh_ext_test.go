@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -336,4 +337,70 @@ func TestDescribeAsksTheObjectItself(t *testing.T) {
 	if _, err := c.Describe(t.Context(), "sum", "z"); err == nil || !strings.Contains(err.Error(), "node z") {
 		t.Errorf("got %v, want an error that names node z", err)
 	}
+}
+
+func TestLimitsOfAProcessHold(t *testing.T) {
+	mesh := meshtest.New(t)
+	node := mesh.Node("node", func(o *farcall.Options) {
+		o.Limits = farcall.Limits{CallsInFlight: 7, Payload: 1000, Streams: 1, References: 1, Instances: 1}
+	})
+	streamer := func() iter.Seq[int] {
+		return func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+			}
+		}
+	}
+	hold, held := make(chan struct{}), make(chan struct{})
+	for name, f := range map[naming.Name]any{
+		"size":  func(s string) int { return len(s) },
+		"count": streamer,
+		"hold":  func() { held <- struct{}{}; <-hold },
+	} {
+		if err := node.RegisterFunc(t.Context(), name, f, farcall.RegisterOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cart := rmi.NewFactory(rmi.PerSession, func(context.Context) (*listener, error) { return new(listener), nil })
+	if err := node.Register(t.Context(), "cart", cart, farcall.RegisterOptions{Methods: []string{"say"}}); err != nil {
+		t.Fatal(err)
+	}
+	ann, bob := mesh.Client("ann"), mesh.Client("bob")
+	refused := func(what string, err error) {
+		t.Helper()
+		if e, ok := errors.AsType[*rmi.Error](err); !ok || e.Code != rmi.ResourceExhausted {
+			t.Errorf("%s: got %v, want RESOURCE_EXHAUSTED", what, err)
+		}
+	}
+	_, err := ann.Invoke(t.Context(), "size", "", strings.Repeat("x", 2000))
+	refused("2000 bytes", err)
+
+	first, err := farcall.Call[*rmi.Stream[int]](t.Context(), ann, "count", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = ann.Invoke(t.Context(), "count", "")
+	refused("a second stream", err)
+	first.Close()
+
+	if _, err := rmi.Invoke(t.Context(), ann, "cart", "say", "ann", "hello"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = rmi.Invoke(t.Context(), bob, "cart", "say", "bob", "hello")
+	refused("a second instance", err)
+
+	var holding sync.WaitGroup
+	for range 7 {
+		holding.Go(func() { ann.Invoke(t.Context(), "hold", "") })
+		<-held
+	}
+	_, err = ann.Invoke(t.Context(), "size", "", "")
+	refused("an eighth call", err)
+	close(hold)
+	holding.Wait()
+
+	if _, err := node.Space().Export(new(listener), rmi.ExportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = node.Space().Export(new(listener), rmi.ExportOptions{})
+	refused("a second object that nobody has taken", err)
 }

@@ -64,7 +64,7 @@ func (m *Mesh) listen(ctx context.Context) error {
 		mux:        transport.NewMux(ln, transport.MuxOptions{TLS: m.opts.TLS, Logger: m.log}),
 		calls: rmi.NewServer(m.served, rmi.ServerOptions{
 			Transport: transport.Options{Hello: m.hello(), Logger: m.log},
-			Conn:      rmi.ConnOptions{Logger: m.log, Tally: &m.tally, Space: m.space, SendTrace: m.opts.Operator},
+			Conn:      m.connOptions(),
 			Logger:    m.log,
 		}),
 		http: &http.Server{
@@ -99,8 +99,10 @@ func (m *Mesh) logEnd(what string, err error) {
 // shutdown tells the callers to go elsewhere, lets calls in progress finish,
 // and stops listening. When ctx ends first it cuts off what is left and returns
 // ctx's error.
-func (s *serving) shutdown(ctx context.Context) error {
-	err := errors.Join(s.calls.Shutdown(ctx), s.http.Shutdown(ctx))
+func (s *serving) shutdown(ctx context.Context, local *rmi.Local) error {
+	ours := make(chan error, 1)
+	go func() { ours <- local.Shutdown(ctx) }()
+	err := errors.Join(s.calls.Shutdown(ctx), s.http.Shutdown(ctx), <-ours)
 	s.http.Close()
 	s.mux.Close()
 	s.loops.Wait()

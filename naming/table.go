@@ -18,30 +18,50 @@ import (
 // table as it was a moment ago.
 //
 // In a table of 100 000 names the time goes into following pointers to memory
-// that is in no cache. So a slot has the name beside the entry: its bytes and
-// the entry are then fetched at the same time, and not one after the other. The
-// hash has a seed of its own, so that nobody can choose names that fall into one
-// place.
+// that is in no cache. So a slot is one cache line, with all that it takes to
+// find a name in it: the bytes of the name, if they are not many, and a mark that
+// is known by its address. The hash has a seed of its own, so that nobody can
+// choose names that fall into one place.
 type table struct {
 	seed  maphash.Seed
 	slots atomic.Pointer[[]slot] // a power of two of them, some of them free
+	gone  *Entry                 // the mark in the slot of a name that was deleted
 	size  int                    // entries; of interest to the writer only
 	taken int                    // slots with an entry or a mark; the writer's too
 }
 
-// slot is the place of one name. The hash and the name are written before the
-// first entry is stored, never again, and read after an entry was loaded. An
-// entry without instances is the mark of a name that was deleted.
+// slot is the place of one name. All but the entry is written before the first
+// entry is stored, never again, and read after an entry was loaded.
 type slot struct {
+	entry atomic.Pointer[Entry]
 	hash  uint64
 	name  Name
-	entry atomic.Pointer[Entry]
+	short [32]byte // the bytes of name, when it has no more
+}
+
+// is reports whether s is the place of name, whose hash is hash.
+func (s *slot) is(hash uint64, name Name) bool {
+	if s.hash != hash || len(s.name) != len(name) {
+		return false
+	}
+	if len(name) <= len(s.short) {
+		return string(s.short[:len(name)]) == string(name)
+	}
+	return s.name == name
+}
+
+// give makes s, which is free, the place of name.
+func (s *slot) give(hash uint64, name Name) {
+	s.hash, s.name = hash, name
+	if len(name) <= len(s.short) {
+		copy(s.short[:], name)
+	}
 }
 
 const minSlots = 16
 
 func newTable() *table {
-	t := &table{seed: maphash.MakeSeed()}
+	t := &table{seed: maphash.MakeSeed(), gone: new(Entry)}
 	t.clear()
 	return t
 }
@@ -56,8 +76,8 @@ func (t *table) get(name Name) *Entry {
 		switch {
 		case e == nil:
 			return nil
-		case s.hash == hash && s.name == name:
-			if e.Instances == nil {
+		case s.is(hash, name):
+			if e == t.gone {
 				return nil
 			}
 			return e
@@ -70,21 +90,21 @@ func (t *table) all() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		slots := *t.slots.Load()
 		for i := range slots {
-			if e := slots[i].entry.Load(); e != nil && e.Instances != nil && !yield(e) {
+			if e := slots[i].entry.Load(); e != nil && e != t.gone && !yield(e) {
 				return
 			}
 		}
 	}
 }
 
-// put adds e, which has instances, in place of the entry of that name. For the
+// put adds e in place of the entry of that name. For the
 // writer.
 func (t *table) put(e *Entry) {
 	s, was := t.slot(e.Name)
 	if was == nil {
 		t.taken++
 	}
-	if was == nil || was.Instances == nil {
+	if was == nil || was == t.gone {
 		t.size++
 	}
 	s.entry.Store(e)
@@ -93,8 +113,8 @@ func (t *table) put(e *Entry) {
 
 // delete removes the entry of name. For the writer.
 func (t *table) delete(name Name) {
-	if s, was := t.slot(name); was != nil && was.Instances != nil {
-		s.entry.Store(&Entry{})
+	if s, was := t.slot(name); was != nil && was != t.gone {
+		s.entry.Store(t.gone)
 		t.size--
 		t.fit()
 	}
@@ -116,9 +136,10 @@ func (t *table) slot(name Name) (*slot, *Entry) {
 		s := &slots[i&uint64(len(slots)-1)]
 		e := s.entry.Load()
 		if e == nil {
-			s.hash, s.name = hash, name
+			s.give(hash, name)
+			return s, nil
 		}
-		if s.hash == hash && s.name == name {
+		if s.is(hash, name) {
 			return s, e
 		}
 	}
@@ -141,7 +162,7 @@ func (t *table) fit() {
 		for slots[i].entry.Load() != nil {
 			i = (i + 1) & uint64(n-1)
 		}
-		slots[i].hash, slots[i].name = hash, e.Name
+		slots[i].give(hash, e.Name)
 		slots[i].entry.Store(e)
 	}
 	t.slots.Store(&slots)

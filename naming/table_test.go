@@ -16,6 +16,9 @@ func TestTableIsAMap(t *testing.T) {
 	names := make([]Name, 3000)
 	for i := range names {
 		names[i] = Name(fmt.Sprintf("name.%d", i))
+		if i%3 == 0 { // too long for its slot
+			names[i] = Name(fmt.Sprintf("a.name.that.is.longer.than.most.names.%d", i))
+		}
 	}
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
@@ -119,32 +122,40 @@ func TestTableUpdateDoesNotCopyTheTable(t *testing.T) {
 }
 
 // BenchmarkTable looks names up in random order, by strings of the caller's
-// own, and uses what it finds, beside a bare map that nobody writes to.
+// own that are at hand, beside a bare map that nobody writes to: once without
+// looking at what it finds, and once with.
 func BenchmarkTable(b *testing.B) {
 	for _, n := range []int{1000, 100_000} {
 		tab, model := newTable(), map[Name]*Entry{}
-		asked := make([]Name, n)
-		for i, at := range rand.Perm(n) {
+		for i := range n {
 			e := newEntry(Name(fmt.Sprintf("shop.service-%d.object", i)), []Instance{{State: StateLive}}, 1)
 			tab.put(e)
 			model[e.Name] = e
-			asked[at] = Name([]byte(e.Name))
+		}
+		asked := make([]Name, n)
+		for i, at := range rand.Perm(n) {
+			asked[i] = Name(fmt.Sprintf("shop.service-%d.object", at))
 		}
 		for what, get := range map[string]func(Name) *Entry{
 			"table": tab.get,
 			"map":   func(name Name) *Entry { return model[name] },
 		} {
-			b.Run(fmt.Sprintf("names=%d/%s", n, what), func(b *testing.B) {
-				i := 0
-				for b.Loop() {
-					if len(get(asked[i]).callable) == 0 {
-						b.Fatal("nothing is callable")
+			for use, bad := range map[string]func(*Entry) bool{
+				"found": func(e *Entry) bool { return e == nil },
+				"used":  func(e *Entry) bool { return len(e.callable) == 0 },
+			} {
+				b.Run(fmt.Sprintf("names=%d/%s/%s", n, what, use), func(b *testing.B) {
+					i := 0
+					for b.Loop() {
+						if bad(get(asked[i])) {
+							b.Fatal("it is not there")
+						}
+						if i++; i == n {
+							i = 0
+						}
 					}
-					if i++; i == n {
-						i = 0
-					}
-				}
-			})
+				})
+			}
 		}
 	}
 }

@@ -90,6 +90,9 @@ type Call struct {
 	// argsSent says that the sequences of Args have begun to be sent, so that the
 	// call cannot be sent to another.
 	argsSent bool
+	// detached says that the call runs on a goroutine of its own, whatever its
+	// caller waits for.
+	detached bool
 }
 
 // Way is what the caller of a method waits for.

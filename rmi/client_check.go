@@ -35,6 +35,9 @@ type interfaceCheck struct {
 
 func (c *interfaceCheck) init(h Handler, object naming.Name, want *Interface) {
 	c.h, c.object, c.want = h, object, want
+	if whole, ok := h.(interface{ Handler() Handler }); ok {
+		h = whole.Handler() // of a process, which knows more of its way into the mesh
+	}
 	if r, ok := h.(resolving); ok {
 		c.resolver = r.Resolver()
 	}

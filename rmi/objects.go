@@ -110,7 +110,7 @@ func (o *Objects) Space() *Space { return o.space }
 // [MaxLocalOneWay] at a time; what its method returns, and panics with, does
 // not reach the caller.
 func (o *Objects) Handle(ctx context.Context, call *Call) (Reply, error) {
-	if call.Way != Wait && call.Peer.local() {
+	if call.Way != Wait && call.Peer.local() && !call.detached {
 		return Reply{}, o.begin(ctx, call)
 	}
 	return o.carryOut(ctx, call)

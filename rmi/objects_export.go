@@ -121,9 +121,9 @@ func (e *ExportError) Unwrap() error { return e.cause }
 //
 // A method's name on the wire is its [SnakeCase]; callers may use the Go name
 // too. RMIDocs, Unreferenced and Close are not exported unless opts lists them,
-// since an object's life is its owner's concern; methods promoted from a mutex, and wire
-// names that begin with "farcall_", never are. Methods run concurrently, one
-// goroutine for each call.
+// since an object's life is its owner's concern. An object with the methods of an
+// embedded mutex, or with wire names that begin with "farcall_", is refused, unless
+// opts lists other methods. Methods run concurrently, one goroutine for each call.
 //
 // Errors: an [*ExportError].
 func (o *Objects) Export(name naming.Name, v any, opts ExportOptions) error {

@@ -51,7 +51,7 @@ func sendTo(ctx context.Context, call *Call, peer peerID, get func(context.Conte
 // nil when there is none, or it has broken.
 func callerAt(ctx context.Context, peer peerID) *Conn {
 	s, _ := ctx.Value(servedKey{}).(*servedCall)
-	if s == nil || s.conn.Err() != nil || s.conn.shared == nil || s.conn.shared.peer != peer || !s.running() {
+	if s == nil || s.conn == nil || s.conn.Err() != nil || s.conn.shared == nil || s.conn.shared.peer != peer || !s.running() {
 		return nil
 	}
 	return s.conn

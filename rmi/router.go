@@ -55,6 +55,10 @@ type RouterOptions struct {
 	// Attempts is how many instances a call may be sent to before it fails, as
 	// long as none executed it. Zero means DefaultAttempts.
 	Attempts int
+	// Local, when not nil, carries out the calls for which an instance of this
+	// process is picked, but for those that are part of a chain of promises. Which
+	// instance is picked does not depend on it.
+	Local *Local
 }
 
 // Router is the Handler that calls by name: it resolves the object, picks an
@@ -253,6 +257,9 @@ func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err err
 
 // send carries out call on one endpoint and notes how that went.
 func (r *Router) send(ctx context.Context, e *endpoint, call *Call, until time.Time) (Reply, error) {
+	if l := r.opts.Local; l != nil && l.is(&e.inst) && call.keep == nil && call.building == nil {
+		return r.sendHere(ctx, l, e, call)
+	}
 	conn, err := r.connect(ctx, e, call, until)
 	if err != nil {
 		if ctx.Err() == nil && call.spend(until) {
@@ -277,6 +284,20 @@ func (r *Router) send(ctx context.Context, e *endpoint, call *Call, until time.T
 		}
 		conn.unnumber(call, n)
 	}
+	return e.returned(reply, err)
+}
+
+// sendHere is send for an endpoint of this process.
+func (r *Router) sendHere(ctx context.Context, l *Local, e *endpoint, call *Call) (Reply, error) {
+	if call.Sent != nil {
+		call.Sent(e.inst)
+	}
+	e.inFlight.Add(1)
+	return e.returned(l.Handle(ctx, call))
+}
+
+// returned notes how a call to e went, and returns that.
+func (e *endpoint) returned(reply Reply, err error) (Reply, error) {
 	e.inFlight.Add(-1)
 	if err == nil {
 		if e.downUntil.Load() != 0 {

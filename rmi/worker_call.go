@@ -14,7 +14,12 @@ import (
 // As a context it is made from the standard library's on demand: a handler that
 // never asks for Done costs no timer and no channel.
 type servedCall struct {
-	conn *Conn
+	// conn is what the call came by; nil for a call of this process to itself,
+	// which is local, and home its Space.
+	conn  *Conn
+	local *localCall
+	home  *Space
+
 	id   uint64
 	call Call
 	args *[]byte // what call.Args is kept in; nil when it has memory of its own
@@ -94,6 +99,9 @@ func (s *servedCall) Value(key any) any {
 	case connKey:
 		return s.conn
 	case sessionKey:
+		if s.conn == nil {
+			return nil
+		}
 		return s.conn.shared
 	case servedKey, chainKey:
 		return s
@@ -115,7 +123,15 @@ func (s *servedCall) onward() Trail {
 	if s.chain.Load() == nil {
 		s.chain.CompareAndSwap(nil, &chain{trail: s.call.Trail})
 	}
-	return s.chain.Load().onward(func() string { return stepOf(&s.call, s.conn.opts.Space) })
+	return s.chain.Load().onward(func() string { return stepOf(&s.call, s.space()) })
+}
+
+// space returns the Space that the call is served in; nil without one.
+func (s *servedCall) space() *Space {
+	if s.conn == nil {
+		return s.home
+	}
+	return s.conn.opts.Space
 }
 
 // running reports whether the handler has not returned yet.

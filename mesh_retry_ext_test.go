@@ -75,7 +75,7 @@ func (c *brittle) spend(n int, err error) (int, error) {
 // A call by name is carried out once, whichever byte of its connection is the
 // last one, from the first of the handshake on, in either direction.
 func TestCallsRunOnceWhereverTheConnectionBreaks(t *testing.T) {
-	const bytes, step = 700, 7
+	const bytes, step = 700, 23
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	offset := int(seed % step)

@@ -567,3 +567,21 @@ func TestConnLimitsItemStreams(t *testing.T) {
 	_, err := Invoke(t.Context(), a, "source", "echo", many...)
 	wantError(t, err, InvalidArgument, NotExecuted, "too many sequences")
 }
+
+// A stream that comes with a result which is refused is closed when it comes, and
+// not when nobody has claimed it for a while.
+func TestItemsOfARefusedResultEndAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := newSource()
+		a, b := connPair(t, nil, exportSource(t, src), ConnOptions{MaxStreams: 1}, ConnOptions{})
+		kept := open(t.Context(), t, a, "endless")
+		_, err := Invoke(t.Context(), a, "source", "silent")
+		wantError(t, err, ResourceExhausted, Executed, "1 item streams come from node b")
+		synctest.Wait()
+		if got := b.items.live.Load(); got != 1 || len(src.ended) != 1 {
+			t.Errorf("%d streams go on, and %d methods have ended, want 1 and 1", got, len(src.ended))
+		}
+		kept.Close()
+		wantNoItems(t, a, b)
+	})
+}

@@ -42,6 +42,9 @@ type building struct {
 	// when nobody wants it kept. Both are for the node that serves the call.
 	on   []*keptResult
 	kept *keptResult
+	// refs are the references in the arguments as they came; they are in use until
+	// the call has ended.
+	refs []*Ref
 }
 
 // uses returns the results that call builds on and that are not in it yet.
@@ -140,10 +143,14 @@ func (c *Conn) fulfil(s *servedCall) *Error {
 	if s.call.Args.Type != ContentCBOR {
 		err = &ContentError{Type: s.call.Args.Type}
 	}
+	if err == nil {
+		s.call.building.refs, err = takeReferences(c.opts.Space, &s.call.Args)
+	}
 	if err != nil {
 		return refusal(InvalidArgument, "call %s: not executed: %w", target(&s.call), err)
 	}
 	s.call.Args.Data = args
+	s.call.Args.from = nil // did not send the results: it has no receipt for references in them
 	return nil
 }
 

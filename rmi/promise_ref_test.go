@@ -3,6 +3,8 @@ package rmi
 import (
 	"context"
 	"testing"
+
+	"farcall.dev/naming"
 )
 
 // person is an object that knows another.
@@ -79,5 +81,41 @@ func TestPromisedObjectsAreCalledInOneRoundTrip(t *testing.T) {
 				t.Errorf("passed on by value: got %v, %v, want the object itself", got, err)
 			}
 		})
+	}
+}
+
+// A result may be a reference to an object of the caller. Putting it in its place
+// in a later call's arguments is no second receipt of it.
+func TestPromisedReferenceToTheCallersObjectIsReceivedOnce(t *testing.T) {
+	client, server := refPair(t, func(o *SpaceOptions) {
+		withAdder(o)
+		o.Reachable = func(naming.NodeID) bool { return true }
+	})
+	server.export("bench", &bench{space: server.space})
+	ref, err := client.space.Export(&counter{}, ExportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.space.refs.give(ref); err != nil { // to somebody else, who has not got it yet
+		t.Fatal(err)
+	}
+	echo := Start(t.Context(), client.to(server), "bench", "echo", ref)
+	if got, err := InvokeAs[string](t.Context(), client.to(server), "bench", "take_ref", echo); err != nil || got != ref.String() {
+		t.Errorf("got %q, %v, want %v", got, err, ref)
+	}
+	refs := &server.space.refs
+	waitUntil(t, "the receipts", func() bool {
+		refs.mu.Lock()
+		defer refs.mu.Unlock()
+		hs := refs.holdings[client.space.self()]
+		return hs != nil && !hs.telling && len(hs.pending) == 0
+	})
+	if _, err := server.conns["client"].Ping(t.Context()); err != nil { // they have been read
+		t.Fatal(err)
+	}
+	client.space.refs.mu.Lock()
+	defer client.space.refs.mu.Unlock()
+	if ref.own.given != 1 || ref.own.holders != 1 {
+		t.Errorf("it was given away %d times without a receipt, and %d sessions hold it, want 1 and 1", ref.own.given, ref.own.holders)
 	}
 }

@@ -68,8 +68,8 @@
 //	9  ITEM     0      one CBOR item         producer to consumer, on an items stream
 //	10 END      0      empty                 producer to consumer, on an items stream
 //	11 CREDIT   count  empty                 consumer to producer, on an items stream
-//	12 HOLD     0      head                  holder to owner, on a lane
-//	13 DROP     0      head                  holder to owner, on a lane
+//	12 HOLD     list   head                  holder to owner, on a lane
+//	13 DROP     list   head                  holder to owner, on a lane
 //	14 FORGET   call   empty                 caller to server, on a lane
 //
 // On a lane a body has at most 65 536 bytes. A frame of another type is skipped;
@@ -219,11 +219,12 @@
 // other for the length of a lease.
 //
 // A side tells what it holds by one connection of the session, as long as that
-// lasts. There, and again on the next, it first says all: its first HOLD has flag
-// 01, the HOLD that completes the list, perhaps the same one, flag 02. The owner
-// takes what the list does not name for dropped, and ignores what still comes by
-// an earlier connection. So when a connection comes up in a session that had none,
-// each side says again what it holds.
+// lasts. There, and again on the next, it first says all, be it nothing any more:
+// its first HOLD has flag 01, the HOLD that completes the list, perhaps the same
+// one, flag 02. The list has a number, from 1, that is higher than those of all
+// before it, and so have all frames until the next list. The owner takes what the
+// list does not name for dropped, and ignores what belongs to a list with a lower
+// number, which still comes by an earlier connection.
 //
 // # Item streams
 //

@@ -41,6 +41,8 @@ type references struct {
 	byID     map[refID]weak.Pointer[Ref]
 	byValue  map[exportKey]weak.Pointer[Ref]
 	holdings map[peerID]*holdings
+	// lists counts the lists of what is held here that were begun, to any owner.
+	lists uint64
 	// waiting counts what is kept only because it is in transit.
 	waiting int
 	// reaching are the peers that somebody tries to connect to.
@@ -395,8 +397,18 @@ func (r *references) close() {
 	defer r.mu.Unlock()
 	r.closed = true
 	for _, ref := range r.kept {
-		if ref.own.timer != nil {
-			ref.own.timer.Stop()
+		e := ref.own
+		if e.timer != nil {
+			e.timer.Stop()
+		}
+		e.timer, e.kept, e.waiting = nil, false, false
+	}
+	r.waiting = 0
+	for _, hs := range r.holdings {
+		for _, h := range hs.rows {
+			if h.pin != nil {
+				h.pin.Stop()
+			}
 		}
 	}
 	clear(r.kept)

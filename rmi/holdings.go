@@ -11,18 +11,24 @@ import (
 
 // holdings are the references to the objects of one other process that are in
 // use here. They outlive a session: what is still in use when the next begins is
-// told again. Guarded by references.mu.
+// told again. Without any they stay until the session ends in which the owner was
+// told something: it may not have read the last of it when the connection broke.
+// Guarded by references.mu.
 type holdings struct {
 	owner peerID
 	rows  map[refID]*holding
 	// pending are the rows that the owner is to be told of, each once.
 	pending []*holding
 	// via is the connection by which the owner is told. On another it is told
-	// everything anew, and listing says that this is under way.
+	// everything anew, by a list with a number of its own, and listing says that
+	// this is under way.
 	via     *Conn
+	list    uint64
 	listing bool
-	// telling says that a goroutine tells.
+	// telling says that a goroutine tells; news counts the connections that came
+	// up, of which it may not know.
 	telling bool
+	news    int
 }
 
 // holding is one of them. Guarded by references.mu.
@@ -34,7 +40,7 @@ type holding struct {
 	unsaid uint64
 	// told says that the owner knows, queued that it is in pending.
 	told, queued bool
-	// pin keeps the Ref in use until a lease after pinned; nil when it does not.
+	// pin keeps the row in use until a lease after pinned; nil when it does not.
 	pin    *time.Timer
 	pinned time.Time
 	refs   *references
@@ -153,29 +159,37 @@ func (r *references) release(ref *Ref) {
 	}
 }
 
-// pin keeps ref, which is passed on to somebody, for the length of a lease.
+// pin keeps the object of ref, which is passed on to somebody, for the length of a
+// lease, also when ref is released before that: the receiver needs the time to
+// tell the owner.
 func (r *references) pin(ref *Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := ref.held
+	if r.closed || h.of.rows[h.id] != h {
+		return // ref was released at the same moment
+	}
 	h.pinned = time.Now()
-	if h.pin != nil || r.closed {
+	if h.pin != nil {
 		return
 	}
 	lease := r.space.opts.Lease
 	h.pin = time.AfterFunc(lease, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if left := lease - time.Since(h.pinned); left > 0 && h.ref.Value() == ref && !r.closed {
+		if left := lease - time.Since(h.pinned); left > 0 && !r.closed {
 			h.pin.Reset(left)
 			return
 		}
 		h.pin = nil
+		if !h.inUse() {
+			r.queueLocked(h)
+		}
 	})
 }
 
-// inUse reports whether a Ref of h is in use.
-func (h *holding) inUse() bool { return h.ref != weak.Pointer[Ref]{} }
+// inUse reports whether the owner is to keep the object.
+func (h *holding) inUse() bool { return h.ref != weak.Pointer[Ref]{} || h.pin != nil }
 
 // queueLocked has the owner told of h.
 func (r *references) queueLocked(h *holding) {
@@ -198,22 +212,29 @@ func (r *references) tellLocked(hs *holdings) {
 // to tell or no connection to tell it by. The next connection goes on then.
 func (r *references) tellOwner(hs *holdings) {
 	for {
+		r.mu.Lock()
+		news := hs.news
+		r.mu.Unlock()
 		var conn *Conn
-		if s := r.space.session(hs.owner); s != nil {
+		s := r.space.session(hs.owner)
+		if s != nil {
 			conn = s.conn()
 		}
-		conn, hold, drop, flags, ok := r.nextToTell(hs, conn)
-		if !ok {
+		conn, list, hold, drop, flags, ok := r.nextToTell(hs, conn, s, news)
+		switch {
+		case !ok:
 			return
+		case conn == nil:
+			continue
 		}
 		err := conn.sendFrames(r.space.ctx, func(b []byte) ([]byte, int) {
 			n := 0
 			if len(hold) > 0 || flags != 0 {
-				b = appendReceipts(b, frameHold, flags, hold)
+				b = appendReceipts(b, frameHold, flags, list, hold)
 				n++
 			}
 			if len(drop) > 0 {
-				b = appendReceipts(b, frameDrop, 0, drop)
+				b = appendReceipts(b, frameDrop, 0, list, drop)
 				n++
 			}
 			return b, n
@@ -233,26 +254,35 @@ func (r *references) tellOwner(hs *holdings) {
 }
 
 // nextToTell returns the next that the owner of hs is to be told, by the
-// connection that it is told by now, or by fresh. It is not ok when there is
-// nothing to tell, or no way: the goroutine that asks has to end.
-func (r *references) nextToTell(hs *holdings, fresh *Conn) (conn *Conn, hold, drop []receipt, flags byte, ok bool) {
+// connection that it is told by now, or by fresh, which may be nil, of its session
+// s, which may be nil. These were so when hs had news; without a connection it is
+// to be asked again if there are others. It is not ok when there is nothing to
+// tell, or no way: the goroutine that asks has to end.
+func (r *references) nextToTell(hs *holdings, fresh *Conn, s *Session, news int) (conn *Conn, list uint64, hold, drop []receipt, flags byte, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if conn = hs.via; conn == nil || conn.ctx.Err() != nil {
 		conn = fresh
 	}
-	if r.closed || len(hs.rows) == 0 || conn == nil {
+	switch {
+	case r.closed:
 		hs.telling = false
-		if len(hs.rows) == 0 && r.holdings[hs.owner] == hs {
-			delete(r.holdings, hs.owner)
-		} else if conn == nil {
-			hs.via = nil
+		return nil, 0, nil, nil, 0, false
+	case conn == nil && hs.news != news:
+		return nil, 0, nil, nil, 0, true
+	case conn == nil:
+		hs.telling, hs.via = false, nil
+		if s == nil {
+			r.pruneLocked(hs)
+		}
+		if len(hs.rows) > 0 {
 			r.reachLocked(hs.owner, "")
 		}
-		return nil, nil, nil, 0, false
+		return nil, 0, nil, nil, 0, false
 	}
 	if hs.via != conn {
-		hs.via, hs.listing = conn, true
+		r.lists++
+		hs.via, hs.list, hs.listing = conn, r.lists, true
 		flags = flagHoldFirst
 		hs.pending = hs.pending[:0]
 		for _, h := range hs.rows {
@@ -262,7 +292,7 @@ func (r *references) nextToTell(hs *holdings, fresh *Conn) (conn *Conn, hold, dr
 	}
 	if len(hs.pending) == 0 && !hs.listing {
 		hs.telling = false
-		return nil, nil, nil, 0, false
+		return nil, 0, nil, nil, 0, false
 	}
 	n := min(len(hs.pending), maxReceipts)
 	for _, h := range hs.pending[:n] {
@@ -284,7 +314,7 @@ func (r *references) nextToTell(hs *holdings, fresh *Conn) (conn *Conn, hold, dr
 		hs.listing = false
 		flags |= flagHoldLast
 	}
-	return conn, hold, drop, flags, true
+	return conn, hs.list, hold, drop, flags, true
 }
 
 // bound reports whether either side of a session holds objects of the other's.
@@ -304,17 +334,49 @@ func (r *references) connected(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if hs := r.holdings[s.peer]; hs != nil && (hs.via == nil || hs.via.ctx.Err() != nil) {
+		hs.news++
 		r.tellLocked(hs)
 	}
 }
 
-// disconnected tries to get a connection of s again, which c was the last of,
-// when objects are held in either direction.
-func (r *references) disconnected(s *Session, c *Conn) {
+// disconnected has the peer of s told everything again that it was told by c,
+// which has ended, and when that was the last connection tries to get another, if
+// objects are held in either direction.
+func (r *references) disconnected(s *Session, c *Conn, last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.boundLocked(s) {
+	if hs := r.holdings[s.peer]; hs != nil && hs.via == c {
+		hs.via = nil
+		if !last {
+			r.tellLocked(hs)
+		}
+	}
+	if last && r.boundLocked(s) {
 		r.reachLocked(s.peer, c.opts.dialled)
+	}
+}
+
+// ownerLostLocked notes that the session with an owner has ended.
+func (r *references) ownerLostLocked(owner peerID) {
+	if hs := r.holdings[owner]; hs != nil {
+		hs.via = nil
+		if !hs.telling { // else who tells will see it
+			r.pruneLocked(hs)
+		}
+	}
+}
+
+// pruneLocked forgets the rows that are not in use: there is no session in
+// which the owner would have to be told.
+func (r *references) pruneLocked(hs *holdings) {
+	hs.pending = nil // all is told when there is a connection
+	for id, h := range hs.rows {
+		if h.queued = false; !h.inUse() {
+			delete(hs.rows, id)
+		}
+	}
+	if len(hs.rows) == 0 && r.holdings[hs.owner] == hs {
+		delete(r.holdings, hs.owner)
 	}
 }
 

@@ -5,10 +5,9 @@ package rmi
 type lending struct {
 	// ids are the references, each with the list that last told of it.
 	ids map[refID]uint64
-	// via is the connection by which the peer tells what it holds, and round
-	// counts the lists.
-	via   *Conn
-	round uint64
+	// list is the number of the peer's newest list. What belongs to an earlier one
+	// comes late, by a connection that has broken.
+	list  uint64
 	ended bool
 }
 
@@ -24,14 +23,12 @@ func (r *references) receipts(c *Conn, h frameHeader, body []byte) error {
 	}
 	r.mu.Lock()
 	l := &s.lent
-	if l.ended || h.flags&flagHoldFirst == 0 && l.via != c {
+	begins := h.typ == frameHold && h.flags&flagHoldFirst != 0 && h.id > l.list
+	if l.ended || !begins && (h.id != l.list || l.list == 0) {
 		r.mu.Unlock()
-		return nil // what it told by an earlier connection does not count any more
+		return nil // what an earlier list told does not count any more
 	}
-	if h.typ == frameHold && h.flags&flagHoldFirst != 0 {
-		l.via = c
-		l.round++
-	}
+	l.list = h.id
 	var told []func()
 	refused := 0
 	for cur := (&cursor{b: head}); len(cur.b) > 0; {
@@ -52,7 +49,7 @@ func (r *references) receipts(c *Conn, h frameHeader, body []byte) error {
 			ref.own.holders = max(ref.own.holders-1, 0)
 		case h.typ == frameDrop:
 		case holds:
-			l.ids[receipt.id] = l.round
+			l.ids[receipt.id] = l.list
 		case len(l.ids) >= r.space.opts.MaxReferences:
 			refused++
 			continue
@@ -60,15 +57,15 @@ func (r *references) receipts(c *Conn, h frameHeader, body []byte) error {
 			if l.ids == nil {
 				l.ids = make(map[refID]uint64)
 			}
-			l.ids[receipt.id] = l.round
+			l.ids[receipt.id] = l.list
 			ref.own.holders++
 		}
 		ref.own.given -= min(receipt.count, ref.own.given)
 		told = append(told, r.weighLocked(ref))
 	}
 	if h.typ == frameHold && h.flags&flagHoldLast != 0 {
-		for id, round := range l.ids {
-			if round != l.round {
+		for id, list := range l.ids {
+			if list != l.list {
 				told = append(told, r.returnedLocked(l, id))
 			}
 		}
@@ -92,14 +89,15 @@ func (r *references) returnedLocked(l *lending, id refID) (told func()) {
 	return r.weighLocked(ref)
 }
 
-// sessionEnded drops what the peer of s held.
+// sessionEnded drops what the peer of s held, and what it would be told.
 func (r *references) sessionEnded(s *Session) {
 	r.mu.Lock()
-	s.lent.ended, s.lent.via = true, nil
+	s.lent.ended = true
 	var told []func()
 	for id := range s.lent.ids {
 		told = append(told, r.returnedLocked(&s.lent, id))
 	}
+	r.ownerLostLocked(s.peer)
 	r.mu.Unlock()
 	r.tell(told...)
 }

@@ -162,13 +162,13 @@ type receipt struct {
 	count uint64
 }
 
-// appendReceipts appends a HOLD or a DROP frame.
-func appendReceipts(b []byte, typ frameType, flags byte, all []receipt) []byte {
+// appendReceipts appends a HOLD or a DROP frame of the list with this number.
+func appendReceipts(b []byte, typ frameType, flags byte, list uint64, all []receipt) []byte {
 	head := 0
 	for _, r := range all {
 		head += len(r.id) + uvarintLen(r.count)
 	}
-	b = appendFrameHeader(b, frameHeader{typ: typ, flags: flags, size: uint64(textLen(head))})
+	b = appendFrameHeader(b, frameHeader{typ: typ, flags: flags, id: list, size: uint64(textLen(head))})
 	b = binary.AppendUvarint(b, uint64(head))
 	for _, r := range all {
 		b = append(b, r.id[:]...)

@@ -85,9 +85,9 @@ func FuzzReference(f *testing.F) {
 // was not exported, and at the end of the session nothing is held at all.
 func FuzzReceipts(f *testing.F) {
 	id := refID{1}
-	f.Add(byte(frameHold), byte(3), appendReceipts(nil, frameHold, 3, []receipt{{id, 1}})[4:])
-	f.Add(byte(frameDrop), byte(0), appendReceipts(nil, frameDrop, 0, []receipt{{id, 1 << 40}})[4:])
-	f.Fuzz(func(t *testing.T, typ, flags byte, body []byte) {
+	f.Add(byte(frameHold), byte(3), uint64(2), appendReceipts(nil, frameHold, 3, 2, []receipt{{id, 1}})[4:])
+	f.Add(byte(frameDrop), byte(0), uint64(1), appendReceipts(nil, frameDrop, 0, 1, []receipt{{id, 1 << 40}})[4:])
+	f.Fuzz(func(t *testing.T, typ, flags byte, list uint64, body []byte) {
 		if typ != byte(frameDrop) {
 			typ = byte(frameHold)
 		}
@@ -99,9 +99,9 @@ func FuzzReceipts(f *testing.F) {
 		}
 		c := &Conn{log: s.log}
 		c.shared = newSession(s, peerID{"peer", 1})
-		first := appendReceipts(nil, frameHold, flagHoldFirst|flagHoldLast, []receipt{{ref.id, 0}})
-		s.refs.receipts(c, frameHeader{typ: frameHold, flags: flagHoldFirst | flagHoldLast}, first[4:])
-		s.refs.receipts(c, frameHeader{typ: frameType(typ), flags: flags}, body)
+		first := appendReceipts(nil, frameHold, flagHoldFirst|flagHoldLast, 1, []receipt{{ref.id, 0}})
+		s.refs.receipts(c, frameHeader{typ: frameHold, flags: flagHoldFirst | flagHoldLast, id: 1}, first[4:])
+		s.refs.receipts(c, frameHeader{typ: frameType(typ), flags: flags, id: list}, body)
 		if held := len(c.shared.lent.ids); held > 1 || held != ref.own.holders {
 			t.Errorf("%d are held and the object has %d holders, want as many, and one at most", held, ref.own.holders)
 		}

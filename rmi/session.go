@@ -148,12 +148,11 @@ func (s *Session) connected(c *Conn) bool {
 // disconnected takes a connection that has ended away. After the last one the
 // lease begins to run.
 func (s *Session) disconnected(c *Conn) {
-	switch last, left := s.lost(c); {
-	case left:
+	last, left := s.lost(c)
+	if left {
 		s.end(errPeerLeft)
-	case last:
-		s.space.refs.disconnected(s, c)
 	}
+	s.space.refs.disconnected(s, c, last)
 }
 
 // lost is disconnected, and reports whether c was the last of a session that has

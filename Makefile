@@ -8,6 +8,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # how long each benchmark runs.
 FUZZTIME  ?= 30000x
 BENCHTIME ?= 1s
+# How long the soak makes calls.
+SOAKTIME  ?= 30s
 # More flags for `go test`, such as TESTFLAGS='-run Lease -v'.
 TESTFLAGS ?=
 
@@ -58,6 +60,10 @@ race: export FARCALL_REQUIRE_ALL = 1
 race: ## run the tests under the race detector
 	scripts/need.sh promtool gcc xmlrpc-peers
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m $(TESTFLAGS) ./...
+
+.PHONY: soak
+soak: ## let a mesh whose connections break work for SOAKTIME, and look for leaks
+	$(GO) test -count=1 -timeout 30m -v ./test/soak -soak.time $(SOAKTIME) $(TESTFLAGS)
 
 .PHONY: lint
 lint: ## go vet, gofmt, staticcheck, shellcheck

@@ -150,7 +150,7 @@ func NewConn(session transport.Session, h Handler, opts ConnOptions) *Conn {
 	c.sendTrace = opts.SendTrace != nil && opts.SendTrace(c.peer)
 	opts.Tally.begin(c)
 	if opts.Space != nil {
-		c.shared = opts.Space.join(c)
+		opts.Space.join(c)
 	}
 	c.loops.Go(c.watch)
 	go c.run()

@@ -141,6 +141,7 @@ func (s *Session) connected(c *Conn) bool {
 		s.lease.Stop()
 		s.lease = nil
 	}
+	c.shared = s // before others find c
 	s.conns[c] = struct{}{}
 	return true
 }

@@ -167,18 +167,18 @@ func (s *Space) session(peer peerID) *Session {
 }
 
 // join makes c a connection of its peer's session, which it begins if need be.
-// It returns nil for a peer that does not say who it is, or when the Space is
+// It does nothing for a peer that does not say who it is, or when the Space is
 // closed.
-func (s *Space) join(c *Conn) *Session {
+func (s *Space) join(c *Conn) {
 	peer := peerID{c.peer.Node, c.peer.Incarnation}
 	if peer.node == "" || peer.incarnation == 0 {
-		return nil
+		return
 	}
 	for {
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
-			return nil
+			return
 		}
 		sess := s.sessions[peer]
 		var older *Session
@@ -195,7 +195,7 @@ func (s *Space) join(c *Conn) *Session {
 		}
 		if sess.connected(c) {
 			s.refs.connected(sess)
-			return sess
+			return
 		} // else it ended at the same moment, and has left the table
 	}
 }

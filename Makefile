@@ -5,11 +5,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 
 # How many inputs each fuzz target gets (or for how long, such as 20s; but Go's
 # fuzzer at times fails when a time is over, with no input to show for it), and
-# how long each benchmark runs.
-FUZZTIME  ?= 30000x
-BENCHTIME ?= 1s
+# how long each benchmark of a package runs. More flags for callbench, such as
+# BENCHFLAGS='-json out/bench.json'.
+FUZZTIME   ?= 30000x
+BENCHTIME  ?= 1s
+BENCHFLAGS ?=
 # How long the soak makes calls.
-SOAKTIME  ?= 30s
+SOAKTIME   ?= 30s
 # More flags for `go test`, such as TESTFLAGS='-run Lease -v'.
 TESTFLAGS ?=
 
@@ -29,7 +31,7 @@ check: test lint ## test and lint (the default)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## build nameserver, daemon and client into bin/
@@ -85,7 +87,15 @@ fuzz: ## fuzz every decoder, FUZZTIME each
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## run the benchmarks, BENCHTIME each
+bench: ## compare calls with other libraries, for some minutes; writes docs/benchmarks.md
+	cd bench && $(GO) run ./callbench -out ../docs $(BENCHFLAGS)
+
+.PHONY: bench-quick
+bench-quick: ## compare small calls only, in under a minute; ends with the ratios
+	cd bench && $(GO) run ./callbench -quick $(BENCHFLAGS)
+
+.PHONY: bench-packages
+bench-packages: ## run the packages' own benchmarks, BENCHTIME each
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	@set -e; for m in $(NESTED); do (cd $$m && $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...); done
 

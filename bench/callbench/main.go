@@ -29,8 +29,8 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("callbench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "measure the quick set: 1 and 128 callers, 16 bytes, us, the limit, net/rpc and gRPC")
-	rounds := flags.Int("rounds", 0, "how many rounds; 0 for 7, or 5 of the quick set")
-	each := flags.Duration("time", 0, "how long a contestant works in a round; 0 for 700ms")
+	rounds := flags.Int("rounds", 0, "how many rounds; 0 for 5")
+	each := flags.Duration("time", 0, "how long a contestant works in a round; 0 for 500ms")
 	only := flags.String("only", "", "measure these contestants, separated by commas; empty for all of the set")
 	works := flags.String("works", "", "measure the works whose names match this regular expression, such as '^1 MiB, 4 '")
 	jsonFile := flags.String("json", "", "write every sample to this file, - for standard output")
@@ -38,10 +38,10 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	p := plan{Rounds: 7, Each: 700 * time.Millisecond, Contestants: contestants}
+	p := plan{Rounds: 5, Each: 500 * time.Millisecond, Contestants: contestants}
 	p.Works = fullWorks()
 	if *quick {
-		p.Rounds, p.Works, p.Contestants = 5, quickWorks(), nil
+		p.Works, p.Contestants = quickWorks(), nil
 		for _, name := range []string{"farcall", "lane", "netrpc", "grpc"} {
 			c, err := find(name)
 			if err != nil {

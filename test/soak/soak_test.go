@@ -114,7 +114,7 @@ func (s *soak) run(seed uint64) {
 			})
 		}
 	}
-	cutting.Go(func() { s.cutter.run(ctx, 10*time.Millisecond) })
+	cutting.Go(func() { s.cutter.run(ctx, 200*time.Millisecond) })
 	working.Wait()
 	cutting.Wait()
 	held, sent := 0, uint64(0)

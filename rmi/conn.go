@@ -235,6 +235,9 @@ func (c *Conn) run() {
 	}
 	c.opts.Tally.end(c)
 	close(c.done)
+	if c.opts.ended != nil {
+		c.opts.ended(c)
+	}
 }
 
 // sessionCause returns why the session ended, given what one of its methods

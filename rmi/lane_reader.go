@@ -16,9 +16,11 @@ type frameReader struct {
 }
 
 const (
-	// readerStart is a reader's first buffer, readerMax its largest: it holds
-	// any frame of a lane.
-	readerStart = 4 << 10
+	// readerStart is a reader's first buffer, so small because many a session is
+	// idle; readerKeep the largest that is kept whatever is read; readerMax the
+	// largest there is: it holds any frame of a lane.
+	readerStart = 512
+	readerKeep  = 4 << 10
 	readerMax   = maxFrame + maxFrameHeader
 	// readerOversize is how many small reads in a row make the buffer small
 	// again.
@@ -230,7 +232,7 @@ func (r *frameReader) grow(n int) {
 // shrink counts how often little of a large buffer was used, and gives it up in
 // the end. The buffer must be empty.
 func (r *frameReader) shrink() {
-	if len(r.buf) <= readerStart {
+	if len(r.buf) <= readerKeep {
 		return
 	}
 	if r.oversize++; r.oversize > readerOversize {

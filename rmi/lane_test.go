@@ -72,8 +72,8 @@ func TestLaneReaderGivesItsBufferBack(t *testing.T) {
 		}
 		largest = max(largest, len(r.buf))
 	}
-	if largest <= readerStart || len(r.buf) > readerStart {
-		t.Errorf("the buffer grew to %d bytes and is now %d, want it large and then %d", largest, len(r.buf), readerStart)
+	if largest <= readerKeep || len(r.buf) > readerKeep {
+		t.Errorf("the buffer grew to %d bytes and is now %d, want it large and then %d", largest, len(r.buf), readerKeep)
 	}
 }
 

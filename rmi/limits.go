@@ -168,6 +168,8 @@ type ConnOptions struct {
 
 	// buffers, when not nil, are shared with other Conns.
 	buffers *buffers
+	// ended, when not nil, is called when the Conn has ended. It must not block.
+	ended func(*Conn)
 	// dialled is the address that this side dialled; empty when the peer did.
 	dialled string
 }

@@ -46,7 +46,7 @@ type Server struct {
 
 	ctx    context.Context // ends when the server no longer accepts
 	cancel context.CancelCauseFunc
-	loops  sync.WaitGroup // Serve, handshakes, and the wait for each Conn's end
+	loops  sync.WaitGroup // Serve, handshakes, and each Conn until it has ended
 	shakes chan struct{}  // one for each handshake under way
 
 	mu        sync.Mutex
@@ -76,6 +76,7 @@ func NewServer(h Handler, opts ServerOptions) *Server {
 		shakes: make(chan struct{}, opts.MaxHandshakes),
 		conns:  make(map[*Conn]struct{}), listeners: make(map[net.Listener]struct{}),
 	}
+	s.opts.Conn.ended = s.ended
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
 }
@@ -179,16 +180,17 @@ func (s *Server) serve(session transport.Session) *Conn {
 		return nil
 	}
 	s.log.Debug("session opened", "peer", c.peerName(), "addr", session.RemoteAddr())
-	go func() {
-		defer s.loops.Done()
-		<-c.Done()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.sessions--
-		s.mu.Unlock()
-		s.log.Debug("session ended", "peer", c.peerName(), "addr", session.RemoteAddr(), "err", c.Err())
-	}()
 	return c
+}
+
+// ended notes that a Conn of serve has ended.
+func (s *Server) ended(c *Conn) {
+	defer s.loops.Done()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.sessions--
+	s.mu.Unlock()
+	s.log.Debug("session ended", "peer", c.peerName(), "addr", c.session.RemoteAddr(), "err", c.Err())
 }
 
 // Conns returns the sessions that are open.

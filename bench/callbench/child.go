@@ -23,6 +23,8 @@ type command struct {
 	Work *work `json:",omitempty"`
 	// Usage asks for what the process has used.
 	Usage bool `json:",omitempty"`
+	// Scale is for the processes of a scale run.
+	Scale *scaleCommand `json:",omitempty"`
 }
 
 type dialCommand struct {
@@ -36,6 +38,7 @@ type answer struct {
 	Address string   `json:",omitempty"`
 	Outcome *outcome `json:",omitempty"`
 	Usage   *usage   `json:",omitempty"`
+	Memory  *memory  `json:",omitempty"`
 }
 
 // beServer is the server of c.
@@ -82,6 +85,9 @@ func beClient(c contestant) error {
 		return answer{Error: "a client dials first, and then works"}
 	})
 }
+
+// sayHello says what a child says first.
+func sayHello(a answer) error { return json.NewEncoder(os.Stdout).Encode(a) }
 
 // commands carries out what comes by standard input.
 func commands(do func(command) answer) error {

@@ -18,6 +18,11 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 2 && (args[0] == "serve" || args[0] == "call") {
+		if args[1] == scaleRole && args[0] == "serve" {
+			return beScaleServer()
+		} else if args[1] == scaleRole {
+			return beScaleClient()
+		}
 		c, err := find(args[1])
 		if err != nil {
 			return err
@@ -35,7 +40,15 @@ func run(args []string) error {
 	works := flags.String("works", "", "measure the works whose names match this regular expression, such as '^1 MiB, 4 '")
 	jsonFile := flags.String("json", "", "write every sample to this file, - for standard output")
 	out := flags.String("out", "", "write benchmarks.md and its plots into this folder")
+	sessions := flags.Int("sessions", 0, "measure instead what this many sessions take, of which 100 are active, and 10000 waiting calls")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *sessions > 0 {
+		r, err := manySessions(max(*sessions, 200)).measure()
+		if err == nil {
+			r.print(os.Stdout)
+		}
 		return err
 	}
 	p := plan{Rounds: 5, Each: 500 * time.Millisecond, Contestants: contestants}
@@ -62,6 +75,11 @@ func run(args []string) error {
 	r, err := p.measure(os.Stderr)
 	if err != nil {
 		return err
+	}
+	if !*quick {
+		if r.Scale, err = manySessions(10_000).measure(); err != nil {
+			return err
+		}
 	}
 	if *jsonFile != "" {
 		if err := writeJSON(*jsonFile, r); err != nil {

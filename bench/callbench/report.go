@@ -32,6 +32,11 @@ func (r *results) write(dir string) error {
 		fmt.Fprintf(&b, "\n### %v\n\n", w)
 		r.table(&b, w)
 	}
+	if r.Scale != nil {
+		b.WriteString("\n## Many sessions\n\nFarcall alone. Memory is what one more takes of its process, after a collection; a\nwaiting call counts the goroutine of its caller, and of its method.\n\n```\n")
+		r.Scale.print(&b)
+		b.WriteString("```\n")
+	}
 	b.WriteString("\n## Plots\n\n")
 	for _, p := range r.plots() {
 		file := filepath.Join("benchmarks", p.file)

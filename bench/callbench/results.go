@@ -20,6 +20,8 @@ type results struct {
 	Each        time.Duration
 	Contestants []string
 	Samples     []sample
+	// Scale is what came of many sessions; nil when that was not measured.
+	Scale *scaled `json:",omitempty"`
 }
 
 // machine is where a run took place.

@@ -125,6 +125,18 @@ func (s *soak) run(seed uint64) {
 	s.t.Logf("%d calls (%d requests) and %d streams with %d items over connections that were cut %d times; %d calls failed in doubt",
 		s.calls.Load(), sent, s.streams.Load(), s.items.Load(), s.cutter.cuts.Load(), s.doubts.Load())
 	s.t.Logf("%d objects, of which references came %d times; %d are held in the end", s.objects.Load(), s.references.Load(), held)
+	// A soak that does nothing finds nothing.
+	seconds := int64(*soakTime / time.Second)
+	for what, did := range map[string]struct{ got, least int64 }{
+		"requests":   {int64(sent), 100 * seconds},
+		"streams":    {int64(s.streams.Load()), 15 * seconds},
+		"references": {s.references.Load(), 30 * seconds},
+		"cuts":       {int64(s.cutter.cuts.Load()), seconds},
+	} {
+		if did.got < did.least {
+			s.t.Errorf("%d %s in %v, want at least %d", did.got, what, *soakTime, did.least)
+		}
+	}
 	for _, m := range s.members {
 		m.releaseAll()
 	}

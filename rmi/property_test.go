@@ -25,7 +25,8 @@ type stall struct {
 	Weights  map[int]float32
 	Nested   struct{ Depth uint8 }
 	Callback func()
-	hidden   int
+	//lint:ignore U1000 a field that cannot be a property
+	hidden int
 
 	Address
 	*Lease

@@ -46,7 +46,8 @@ type Item struct {
 }
 
 type numbered struct {
-	First  string `cbor:"1,keyasint"`
+	First string `cbor:"1,keyasint"`
+	//lint:ignore SA5008 a field that is named "-", as encoding/json has it
 	Dash   string `json:"-,"`
 	Quoted string "cbor:\"a`b\""
 	Lower  int    `json:"lower"`

@@ -151,10 +151,20 @@ func newYamuxSession(ctx context.Context, conn net.Conn, opts Options, peer gree
 		s.mux.Close()
 		return nil, fmt.Errorf("open control stream: %w", err)
 	}
-	s.tasks.Go(s.accept)
-	s.tasks.Go(s.listen)
-	s.mu.Lock() // the callback may come before timer is set
-	s.timer = time.AfterFunc(0, s.beat)
+	// Each of the two may end the session before the other has begun, and what
+	// takes it down waits for both and stops the timer.
+	s.timer = time.AfterFunc(time.Hour, s.beat)
+	s.tasks.Add(2)
+	for _, task := range [...]func(){s.accept, s.listen} {
+		go func() {
+			defer s.tasks.Done()
+			task()
+		}()
+	}
+	s.mu.Lock()
+	if !s.muted {
+		s.timer.Reset(0)
+	}
 	s.mu.Unlock()
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package rmi
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"sync"
@@ -81,8 +82,8 @@ func (c *Conn) openOutlets(ctx context.Context, sources []itemSource) ([]*outlet
 			c.closeOutlets(outlets)
 			c.items.out.Add(int64(len(outlets)) - n)
 			code, ok := codeOf(err)
-			if !ok {
-				code = Unavailable
+			if ended := c.Err(); ended != nil || !ok {
+				code, err = Unavailable, cmp.Or(ended, err)
 			}
 			return nil, refusal(code, "open an item stream to %s: %w", c.peerName(), err)
 		}

@@ -156,8 +156,11 @@ func sendPromised(ctx context.Context, h Handler, call *Call) (Reply, error) {
 	call.building = nil
 	if ahead := pipelined(ctx, call, uses); ahead != nil {
 		reply, err := h.Handle(ctx, ahead)
-		if err == nil || !isUnfulfilled(err) || ahead.argsSent || ctx.Err() != nil {
+		switch {
+		case err == nil, !isUnfulfilled(err), ahead.argsSent:
 			return reply, err
+		case ctx.Err() != nil:
+			return Reply{}, refusal(contextCode(ctx.Err()), "call %s: not executed: %w", target(call), context.Cause(ctx))
 		}
 	}
 	return sendFulfilled(ctx, h, call, uses)

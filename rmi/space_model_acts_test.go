@@ -168,7 +168,10 @@ func (n *modelNode) act(ctx context.Context, rng *rand.Rand, depth int) {
 	}
 	acts := []func(context.Context, *modelNode, *rand.Rand){
 		n.actGive, n.actSome, n.actPassNew, n.actPassOn, n.actPing, n.actPing, n.actRelease, n.actRelease,
-		n.actStreamDown, n.actStreamUp, n.actStreamBoth, n.actOneWay, n.actFuture, n.actBatch, n.actPromise,
+		n.actStreamDown, n.actStreamUp, n.actStreamBoth, n.actOneWay, n.actFuture, n.actBatch,
+	}
+	if m.loose || m.portless {
+		acts = append(acts, n.actPromise) // it may decode a reference that nobody takes
 	}
 	if m.loose {
 		acts = append(acts, n.actFunc, n.actFunc)

@@ -41,7 +41,7 @@ func TestSpaceModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 4))
 	var sum spaceModelSum
 	rounds, end := 0, time.Now().Add(*modelTime)
-	for ; time.Now().Before(end) && !t.Failed(); rounds++ {
+	for ; time.Now().Before(end) && !t.Failed() && rounds < mostModelRounds; rounds++ {
 		m := &spaceModel{seed: rng.Uint64(), portless: rounds%4 == 3, loose: rounds%4 == 2, breaks: rounds%3 == 2, sum: &sum}
 		synctest.Test(t, func(t *testing.T) {
 			m.t = t
@@ -348,7 +348,7 @@ func (m *spaceModel) failed(ctx context.Context, what string, token uint64, err 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !ok {
-		m.t.Errorf("round %d: %s, call %d failed with %v: %v", m.seed, what, token, e.Code, e)
+		m.t.Errorf("round %d (portless %v, loose %v, breaks %v, cut off %d, healed %d): %s, call %d failed with %v: %v", m.seed, m.portless, m.loose, m.breaks, m.cutOff.Load(), m.healed.Load(), what, token, e.Code, e)
 	}
 	if e.Execution == NotExecuted {
 		m.refused[token] = err

@@ -1,0 +1,8 @@
+//go:build race
+
+package rmi
+
+// mostModelRounds bounds the rounds of TestSpaceModel. The race detector keeps
+// every stack that it has seen, and its own memory breaks when there are too many
+// (in ThreadSanitizer's StackDepot): after some hundred rounds in one process.
+const mostModelRounds = 24

@@ -33,7 +33,7 @@ func TestConnModel(t *testing.T) {
 	}
 	t.Logf("seed %d; repeat with -model.seed=%d", seed, seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	rounds, end := 0, time.Now().Add(4 * *modelTime)
+	rounds, end := 0, time.Now().Add(4**modelTime)
 	for ; time.Now().Before(end) && !t.Failed(); rounds++ {
 		m := &model{t: t, seed: rng.Uint64(), real: rounds%4 == 3}
 		m.round()

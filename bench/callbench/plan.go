@@ -70,7 +70,13 @@ func (p *plan) choose(only, works string) error {
 
 // can reports whether a contestant takes part in w.
 func (c contestant) can(w work) bool {
-	return c.name != "lane" || w.Size <= 16<<10 && w.Bulk == 0 // its one stream carries no large payloads
+	switch c.name {
+	case "lane": // its one stream carries no large payloads
+		return w.Size <= 16<<10 && w.Bulk == 0
+	case "drpc": // it takes messages of up to 4 MiB
+		return w.Bulk == 0
+	}
+	return true
 }
 
 // measure does everything, and tells w how far it is.

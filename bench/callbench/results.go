@@ -142,7 +142,7 @@ func (r *results) ratio(a, b string, w work, figure func(sample) float64) spread
 func (r *results) ratios() string {
 	var one, many work
 	for _, w := range r.works() {
-		if w.Size == 16 && w.Rate == 0 {
+		if w.Size == 16 && w.Rate == 0 && w.Bulk == 0 {
 			switch w.Callers {
 			case 1:
 				one = w

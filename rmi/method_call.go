@@ -46,23 +46,9 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 		defer use.release()
 		ctx, fn = use.ctx, p.bind(use.value)
 	}
-	if s.ctx != nil {
-		*s.ctx = ctx
-	}
-	var out []reflect.Value
-	if p.variadic {
-		out = fn.CallSlice(s.in)
-	} else {
-		out = fn.Call(s.in)
-	}
-	s.clear()
-	p.slots.Put(s)
-	if p.fails {
-		last := out[len(out)-1]
-		out = out[:len(out)-1]
-		if err, _ := last.Interface().(error); err != nil {
-			return nil, fails.of(err)
-		}
+	out, err := p.run(ctx, fn, s)
+	if err != nil {
+		return nil, fails.of(err)
 	}
 	if codec == nil {
 		result, err = p.encodeResult(out, vc)
@@ -73,6 +59,26 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 		return nil, p.badResult(err)
 	}
 	return result, nil
+}
+
+// run calls fn with the arguments in s, which it gives back, and returns the
+// results without the method's own error, and that. After a panic s is dropped.
+func (p *plan) run(ctx context.Context, fn reflect.Value, s *argSlots) (out []reflect.Value, err error) {
+	if s.ctx != nil {
+		*s.ctx = ctx
+	}
+	if p.variadic {
+		out = fn.CallSlice(s.in)
+	} else {
+		out = fn.Call(s.in)
+	}
+	s.clear()
+	p.slots.Put(s)
+	if p.fails {
+		err, _ = out[len(out)-1].Interface().(error)
+		out = out[:len(out)-1]
+	}
+	return out, err
 }
 
 // badResult makes a call's failure of a result that cannot travel.

@@ -309,26 +309,12 @@ func (p *plan) callStreaming(ctx context.Context, call *Call, codec Codec, vc *v
 		life.uses(use)
 		ctx, fn = use.ctx, p.bind(use.value)
 	}
-	if s.ctx != nil {
-		*s.ctx = ctx
-	}
-	var out []reflect.Value
-	if p.variadic {
-		out = fn.CallSlice(s.in)
-	} else {
-		out = fn.Call(s.in)
-	}
-	s.clear()
-	p.slots.Put(s)
-	if p.fails {
-		last := out[len(out)-1]
-		out = out[:len(out)-1]
-		if err, _ := last.Interface().(error); err != nil {
-			if broken := life.breakage(); broken != nil {
-				err = broken
-			}
-			return nil, life.fails.of(err)
+	out, err := p.run(ctx, fn, s)
+	if err != nil {
+		if broken := life.breakage(); broken != nil {
+			err = broken
 		}
+		return nil, life.fails.of(err)
 	}
 	if broken := life.breakage(); broken != nil {
 		return nil, life.fails.of(broken)

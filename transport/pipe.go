@@ -49,6 +49,7 @@ type pipeEnd struct {
 	peerLeaving *signal // the peer did
 	accepted    *backlog[*pipeStream]
 	streams     roster[*pipeStream, *pipeStream]
+	lane        *pipeLane
 	sent        atomic.Uint64
 	received    atomic.Uint64
 	writes      atomic.Uint64
@@ -58,10 +59,12 @@ type pipeEnd struct {
 var _ Session = (*pipeEnd)(nil)
 
 func newPipeEnd(p *pipe, opts Options, peer Hello, addr pipeAddr) *pipeEnd {
-	return &pipeEnd{
+	e := &pipeEnd{
 		ending: newEnding(), pipe: p, opts: opts, hello: peer.clone(), addr: addr, established: time.Now(),
 		leaving: newSignal(), peerLeaving: newSignal(), accepted: newBacklog[*pipeStream](),
 	}
+	e.lane = newPipeLane(e)
+	return e
 }
 
 // Open implements Session.

@@ -48,7 +48,7 @@ var arrows = map[string]laws.Arrow{
 	// gen speaks of descriptions, and of how names change on their way to the wire.
 	"internal/gen":        {Imports: []string{"naming", "rmi"}},
 	"internal/gen/source": {Imports: []string{"internal/gen", "rmi"}, Tests: []string{".", "naming", "internal/gen/source/testdata/..."}},
-	"internal/telemetry":  {Imports: []string{"naming", "transport", "rmi", "internal/buildinfo"}},
+	"internal/telemetry":  {Imports: []string{"naming", "transport", "rmi", "internal/buildinfo"}, Tests: []string{"."}},
 
 	// What tests are made of.
 	"internal/laws":     {},

@@ -75,7 +75,7 @@ func (b *Batch) Len() int { return len(b.calls) }
 func Add[T any](b *Batch, method string, args ...any) *Added[T] {
 	a := &Added[T]{err: refusal(FailedPrecondition, "the batch with the call of %s.%s has not been carried out", b.object, method)}
 	vc := valueContext{space: spaceOf(b.h)}
-	p, err := encodeArgs(&vc, args)
+	p, err := appendArgs(make([]byte, 0, 64), &vc, args)
 	unuse(vc.promises)
 	switch {
 	case err != nil:

@@ -112,7 +112,8 @@ const (
 // Reply is a call's outcome when it did not fail.
 type Reply struct {
 	// Result is the result, encoded: one value; null for a method that returns
-	// nothing; an array for one that returns several.
+	// nothing; an array for one that returns several. It becomes the caller's, down
+	// to its bytes: a Handler that keeps it, to answer others with it, keeps a copy.
 	Result Payload
 	// Metadata travels back with the reply. May be nil.
 	Metadata Metadata

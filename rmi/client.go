@@ -98,27 +98,31 @@ func (c *Client) call(ctx context.Context, m Method, into []any, args []any) err
 	if err := c.check.before(ctx, m.Name); err != nil {
 		return err
 	}
-	vc := valueContext{space: spaceOf(c.h)}
-	call, err := newCallWith(ctx, &vc, c.object, m.Name, args)
-	if err != nil {
+	x := newExchange(c.h)
+	if err := x.prepare(ctx, c.object, m.Name, args); err != nil {
 		return err
 	}
-	call.Idempotent, call.Way = m.Idempotent, m.Way
+	x.call.Idempotent, x.call.Way = m.Idempotent, m.Way
 	var node naming.NodeID
 	if c.check.want != nil {
-		call.Sent = func(inst naming.Instance) { node = inst.Node }
+		x.call.Sent = func(inst naming.Instance) { node = inst.Node }
 	}
-	reply, err := sendCall(ctx, c.h, call)
-	if err != nil || len(into) == 0 || m.Way != Wait {
+	reply, err := x.send(ctx, c.h)
+	switch {
+	case err != nil:
+	case len(into) == 0 || m.Way != Wait:
 		reply.drop(errUnread)
+	case len(into) == 1 && reply.decodePlain(into[0]):
+	default:
+		err = decodeInto(&valueContext{space: x.space, streams: reply.streams, ctx: ctx}, reply, into)
 		if err != nil {
-			err = c.check.after(ctx, m.Name, node, err)
+			err = badReply(c.object, m.Name, err)
 		}
-		return err
 	}
-	if err := decodeInto(&valueContext{space: vc.space, streams: reply.streams, ctx: ctx}, reply, into); err != nil {
-		return c.check.after(ctx, m.Name, node, badReply(c.object, m.Name, err))
+	if err != nil {
+		return c.check.after(ctx, m.Name, node, err)
 	}
+	x.over(&reply)
 	return nil
 }
 

@@ -24,28 +24,42 @@ func Invoke(ctx context.Context, h Handler, object naming.Name, method string, a
 // A method that returns several values fits a T of []any, or of a struct whose
 // field `_ struct{}` has the tag `cbor:",toarray"`.
 func InvokeAs[T any](ctx context.Context, h Handler, object naming.Name, method string, args ...any) (T, error) {
+	x := newExchange(h)
+	reply, err := x.run(ctx, h, object, method, args)
+	if err != nil {
+		var none T
+		return none, err
+	}
 	var result T
-	err := InvokeInto(ctx, h, &result, object, method, args...)
+	if !reply.decodePlain(&result) {
+		return decodeAs[T](ctx, x, reply, object, method)
+	}
+	x.over(&reply)
+	return result, nil
+}
+
+// decodeAs is the end of InvokeAs for a result that takes more than decodePlain,
+// and a variable on the heap.
+func decodeAs[T any](ctx context.Context, x *exchange, reply Payload, object naming.Name, method string) (T, error) {
+	var result T
+	err := x.decode(ctx, reply, object, method, &result)
 	return result, err
 }
 
 // InvokeInto is [Invoke] with the result decoded into the variable that result
 // points to; nil drops it.
 func InvokeInto(ctx context.Context, h Handler, result any, object naming.Name, method string, args ...any) error {
-	vc := valueContext{space: spaceOf(h)}
-	call, err := newCallWith(ctx, &vc, object, method, args)
+	x := newExchange(h)
+	reply, err := x.run(ctx, h, object, method, args)
 	if err != nil {
 		return err
 	}
-	reply, err := sendCall(ctx, h, call)
-	if err != nil || result == nil {
+	if result == nil {
 		reply.drop(errUnread)
-		return err
+		x.over(&reply)
+		return nil
 	}
-	if err := decodeValue(&valueContext{space: vc.space, streams: reply.streams, ctx: ctx}, reply, result); err != nil {
-		return badReply(object, method, err)
-	}
-	return nil
+	return x.decode(ctx, reply, object, method, result)
 }
 
 // InvokeOneWay calls a method of an object, or a function when method is empty,
@@ -93,8 +107,17 @@ func NewCall(ctx context.Context, object naming.Name, method string, args ...any
 // newCallWith is [NewCall] where vc says what may travel.
 func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, method string, args []any) (*Call, error) {
 	call := newCall(ctx, object, method)
+	if err := call.encodeArgs(make([]byte, 0, 64), vc, args); err != nil {
+		return nil, err
+	}
+	return call, nil
+}
+
+// encodeArgs gives call its arguments, which are appended to buf. vc says what may
+// travel.
+func (call *Call) encodeArgs(buf []byte, vc *valueContext, args []any) error {
 	var err error
-	if call.Args, err = encodeArgs(vc, args); vc != nil && len(vc.promises) > 0 {
+	if call.Args, err = appendArgs(buf, vc, args); vc != nil && len(vc.promises) > 0 {
 		call.building = &building{uses: vc.promises}
 		if err == nil && len(vc.promises) >= maxPromiseUses {
 			err = fmt.Errorf("%d promises are arguments, and fewer than %d may be", len(vc.promises), maxPromiseUses)
@@ -105,15 +128,24 @@ func newCallWith(ctx context.Context, vc *valueContext, object naming.Name, meth
 	}
 	if err != nil {
 		vc.drop(err)
-		return nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
+		return &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
-	return call, nil
+	return nil
 }
 
 // newCall returns a call without arguments that carries what ctx says.
 func newCall(ctx context.Context, object naming.Name, method string) *Call {
+	call := new(Call)
+	call.begin(ctx, object, method)
+	return call
+}
+
+// begin makes call, which is zero, one without arguments that carries what ctx
+// says.
+func (call *Call) begin(ctx context.Context, object naming.Name, method string) {
 	said := outgoingOf(ctx)
-	return &Call{Object: object, Method: method, Metadata: said.metadata, Trail: trailFrom(ctx), replyMetadata: said.reply}
+	call.Object, call.Method = object, method
+	call.Metadata, call.Trail, call.replyMetadata = said.metadata, trailFrom(ctx), said.reply
 }
 
 // sendCall has h carry out call and returns the result as it came. It ends the

@@ -80,9 +80,8 @@ func bytesCall(p *plan, f func(context.Context, []byte) ([]byte, error)) directC
 			if body, rest, err = h.body(args); err == nil {
 				arg = cloneBytes(body)
 			}
-		} else if err == nil { // null, or a list of small integers
-			v := reflect.ValueOf(&arg).Elem()
-			rest, err = p.params[0].decodeScalar(args, v)
+		} else if err == nil {
+			arg, rest, err = p.oddBytes(args)
 		}
 		if err != nil {
 			return nil, p.badArgs(&ArgumentError{Index: 1, Err: err})
@@ -99,4 +98,10 @@ func bytesCall(p *plan, f func(context.Context, []byte) ([]byte, error)) directC
 		}
 		return appendBytesItem(nil, result), nil
 	}
+}
+
+// oddBytes decodes what may stand for bytes: null, or a list of small integers.
+func (p *plan) oddBytes(args []byte) (arg, rest []byte, err error) {
+	rest, err = p.params[0].decodeScalar(args, reflect.ValueOf(&arg).Elem())
+	return arg, rest, err
 }

@@ -32,6 +32,7 @@ func newRefNode(t testing.TB, name naming.NodeID, edit func(*SpaceOptions)) *ref
 	}
 	n.hello.Incarnation = uint64(opts.Incarnation)
 	n.space = NewSpace(opts)
+	n.space.exchanges.poison = true
 	n.objects = NewObjects(ObjectsOptions{Space: n.space})
 	t.Cleanup(n.space.Close)
 	return n

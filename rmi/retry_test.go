@@ -41,6 +41,7 @@ func newBreaking(t testing.TB, h Handler) *breaking {
 		client: NewSpace(SpaceOptions{Node: "a", Incarnation: 1}),
 		server: NewSpace(SpaceOptions{Node: "b", Incarnation: 2}),
 	}
+	b.client.exchanges.poison, b.server.exchanges.poison = true, true
 	t.Cleanup(b.close)
 	return b
 }

@@ -70,7 +70,8 @@ type Space struct {
 	opts SpaceOptions
 	log  *slog.Logger
 
-	leaving atomic.Bool
+	leaving   atomic.Bool
+	exchanges exchanges // of its calls
 
 	// ctx ends with the Space.
 	ctx    context.Context

@@ -258,7 +258,8 @@ func (s *stubFunc) call(in []reflect.Value) []reflect.Value {
 	if s.future != nil {
 		v := reflect.New(s.future)
 		f, _ := v.Interface().(anyFuture)
-		ctx, call, err := s.prepare(in, &valueContext{space: spaceOf(s.h)})
+		call := new(Call)
+		ctx, err := s.prepare(call, make([]byte, 0, 64), in, &valueContext{space: spaceOf(s.h)})
 		f.begin(ctx, s.h, call, err)
 		return []reflect.Value{v}
 	}
@@ -277,25 +278,33 @@ func (s *stubFunc) call(in []reflect.Value) []reflect.Value {
 
 // exchange sends the arguments in and decodes the result into out.
 func (s *stubFunc) exchange(in, out []reflect.Value) error {
-	vc := valueContext{space: spaceOf(s.h)}
-	ctx, call, err := s.prepare(in, &vc)
+	x := newExchange(s.h)
+	vc := valueContext{space: x.space}
+	ctx, err := s.prepare(&x.call, x.args[:0], in, &vc)
 	if err != nil {
 		return err
 	}
-	reply, err := sendCall(ctx, s.h, call)
-	if err != nil || len(s.shapes) == 0 {
-		reply.drop(errUnread)
+	x.args = x.call.Args.Data
+	reply, err := x.send(ctx, s.h)
+	switch {
+	case err != nil:
 		return err
+	case len(s.shapes) == 0:
+		reply.drop(errUnread)
+	case len(s.shapes) == 1 && reply.decodePlain(out[0].Addr().Interface()):
+	default:
+		vc.ctx = ctx
+		if err := s.decode(reply, out, &vc); err != nil {
+			return badReply(s.object, s.tag.method, err)
+		}
 	}
-	vc.ctx = ctx
-	if err := s.decode(reply, out, &vc); err != nil {
-		return badReply(s.object, s.tag.method, err)
-	}
+	x.over(&reply)
 	return nil
 }
 
-// prepare returns the call with the arguments in, and its context.
-func (s *stubFunc) prepare(in []reflect.Value, vc *valueContext) (context.Context, *Call, error) {
+// prepare makes call, which is zero, one with the arguments in, which are appended
+// to buf, and returns its context.
+func (s *stubFunc) prepare(call *Call, buf []byte, in []reflect.Value, vc *valueContext) (context.Context, error) {
 	ctx := context.Background()
 	if s.hasContext {
 		if c, _ := in[0].Interface().(context.Context); c != nil {
@@ -303,14 +312,14 @@ func (s *stubFunc) prepare(in []reflect.Value, vc *valueContext) (context.Contex
 		}
 		in = in[1:]
 	}
-	call := newCall(ctx, s.object, s.tag.method)
+	call.begin(ctx, s.object, s.tag.method)
 	call.Idempotent, call.Way = s.tag.idempotent, s.tag.way
 	var err error
-	if call.Args, err = s.encode(in, vc); err != nil {
+	if call.Args, err = s.encode(buf, in, vc); err != nil {
 		vc.drop(err)
-		return ctx, nil, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
+		return ctx, &Error{Code: InvalidArgument, Message: fmt.Sprintf("%s: %v", called(call), err), Execution: NotExecuted, cause: err}
 	}
-	return ctx, call, nil
+	return ctx, nil
 }
 
 // decode decodes a result into out.
@@ -346,8 +355,8 @@ func (s *stubFunc) decode(p Payload, out []reflect.Value, vc *valueContext) erro
 	return nil
 }
 
-// encode encodes the arguments of a call.
-func (s *stubFunc) encode(in []reflect.Value, vc *valueContext) (Payload, error) {
+// encode appends the encoded arguments of a call to dst.
+func (s *stubFunc) encode(dst []byte, in []reflect.Value, vc *valueContext) (Payload, error) {
 	if s.variadic {
 		rest := in[len(in)-1]
 		in = in[: len(in)-1 : len(in)-1]
@@ -355,7 +364,7 @@ func (s *stubFunc) encode(in []reflect.Value, vc *valueContext) (Payload, error)
 			in = append(in, rest.Index(i))
 		}
 	}
-	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(in)))
+	dst = appendHead(dst, cborList, uint64(len(in)))
 	for i, v := range in {
 		var err error
 		if dst, err = s.params[min(i, len(s.params)-1)].append(dst, v, vc); err != nil {

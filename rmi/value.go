@@ -28,11 +28,12 @@ const (
 //
 // Neither objects nor sequences can be among them: those need the way of the
 // call, as [NewCall] has it.
-func EncodeArgs(args ...any) (Payload, error) { return encodeArgs(nil, args) }
+func EncodeArgs(args ...any) (Payload, error) { return appendArgs(make([]byte, 0, 64), nil, args) }
 
-// encodeArgs is [EncodeArgs] where vc says what else may travel.
-func encodeArgs(vc *valueContext, args []any) (Payload, error) {
-	dst := appendHead(make([]byte, 0, 64), cborList, uint64(len(args)))
+// appendArgs is [EncodeArgs] that appends to dst, where vc says what else may
+// travel.
+func appendArgs(dst []byte, vc *valueContext, args []any) (Payload, error) {
+	dst = appendHead(dst, cborList, uint64(len(args)))
 	for i, arg := range args {
 		if p, ok := arg.(*Promise); ok && p != nil && vc != nil {
 			vc.promises = append(vc.promises, p.use(i+1))

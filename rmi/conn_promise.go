@@ -44,7 +44,7 @@ type building struct {
 	kept *keptResult
 	// refs are the references in the arguments as they came; they are in use until
 	// the call has ended.
-	refs []*Ref
+	refs takenRefs
 }
 
 // uses returns the results that call builds on and that are not in it yet.

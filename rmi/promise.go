@@ -109,8 +109,7 @@ func Await[T any](ctx context.Context, p *Promise) (T, error) {
 	if err != nil {
 		return result, err
 	}
-	// The references in it were taken when it came.
-	if err := decodeValue(&valueContext{space: spaceOf(p.of.h)}, value, &result); err != nil {
+	if err := decodeValue(&valueContext{space: spaceOf(p.of.h), taken: p.of.refs}, value, &result); err != nil {
 		var none T
 		return none, Errorf(Internal, "result of %v: %w", p, err)
 	}

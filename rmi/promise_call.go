@@ -23,7 +23,7 @@ type started struct {
 	// has ended, with what follows it set.
 	placed, done chan struct{}
 	result       Payload
-	refs         []*Ref // those in result, which are in use as long as s is
+	refs         takenRefs // those in result
 	err          *Error
 
 	mu sync.Mutex
@@ -241,6 +241,7 @@ func (call *Call) bound() (*Conn, bool) {
 func sendFulfilled(ctx context.Context, h Handler, call *Call, uses []promiseUse) (Reply, error) {
 	values := make([]argValue, 0, len(uses))
 	var object *Payload
+	var objects takenRefs // in the result that holds the object
 	for _, u := range uses {
 		select {
 		case <-u.of.done:
@@ -252,13 +253,13 @@ func sendFulfilled(ctx context.Context, h Handler, call *Call, uses []promiseUse
 		}
 		value, err := u.of.value(u.result)
 		if err == nil && u.arg > 0 {
-			value, err = passOn(spaceOf(h), value)
+			value, err = passOn(spaceOf(h), value, u.of.refs)
 		}
 		if err != nil {
 			return Reply{}, refusal(InvalidArgument, "call %s: not executed: %w", target(call), err)
 		}
 		if u.arg == 0 {
-			object = &value
+			object, objects = &value, u.of.refs
 		} else {
 			values = append(values, argValue{u.arg, value.Data})
 		}
@@ -273,7 +274,7 @@ func sendFulfilled(ctx context.Context, h Handler, call *Call, uses []promiseUse
 	if object == nil {
 		return h.Handle(ctx, &sent)
 	}
-	ref, err := referenceIn(spaceOf(h), object.Data)
+	ref, err := referenceIn(spaceOf(h), object.Data, objects)
 	if err != nil {
 		return Reply{}, refusal(FailedPrecondition, "call %s: not executed: the result is not an object that can be called: %w", target(call), err)
 	}

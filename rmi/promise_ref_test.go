@@ -3,6 +3,7 @@ package rmi
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"farcall.dev/naming"
 )
@@ -118,4 +119,29 @@ func TestPromisedReferenceToTheCallersObjectIsReceivedOnce(t *testing.T) {
 	if ref.own.given != 1 || ref.own.holders != 1 {
 		t.Errorf("it was given away %d times without a receipt, and %d sessions hold it, want 1 and 1", ref.own.given, ref.own.holders)
 	}
+}
+
+// A reference that the program has released is gone from the results that it came
+// in, too: its owner may have collected the object.
+func TestReleasedReferenceIsNotTakenAgainFromAPromise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server, b := benchPair(t)
+		p := Start(t.Context(), client.to(server), "bench", "own")
+		ref, err := Await[*Ref](t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release() // from here on by the reference
+		wantStats(t, server.space, 2, 0, 1, 0)
+		ref.Release()
+		wantTold(t, b.own, 1)
+		if again, err := Await[*Ref](t.Context(), p); again != ref || err != nil {
+			t.Errorf("got %v, %v, want the one that was released", again, err)
+		}
+		_, err = p.Invoke(t.Context(), "add", 1)
+		wantError(t, err, FailedPrecondition, NotExecuted, "released here")
+		_, err = Invoke(t.Context(), client.to(server), "bench", "echo", p)
+		wantError(t, err, InvalidArgument, NotExecuted, "released here")
+		wantStats(t, client.space, 0, 0, 0, 0)
+	})
 }

@@ -229,6 +229,9 @@ func (vc *valueContext) arrive(tag refTag) (*Ref, error) {
 	if vc == nil || vc.space == nil {
 		return nil, fmt.Errorf("a reference to an object of %v came, and what reads it has no Space to keep it in", tag.owner)
 	}
+	if ref := vc.taken.find(tag); ref != nil {
+		return ref, nil
+	}
 	var from peerID
 	if vc.from != nil {
 		from = vc.from.peer

@@ -58,18 +58,21 @@ func (r relay) pass(p Payload) (Payload, error) {
 	if p.Type != ContentCBOR && p.Type != ContentBatch {
 		return p, nil
 	}
-	data, err := r.to.space.refs.regive(p.Data, p.sender())
+	data, err := r.to.space.refs.regive(p.Data, p.sender(), nil)
 	p.Data = data
 	return p, err
 }
 
 // regive returns data, which came from the process from, with the references in
-// it taken, and given away again by this process.
-func (r *references) regive(data []byte, from peerID) ([]byte, error) {
+// it taken, unless they are among taken, and given away again by this process.
+func (r *references) regive(data []byte, from peerID, taken takenRefs) ([]byte, error) {
 	var out []byte
 	done := 0
 	err := eachReference(data, func(tag refTag, start, end int) error {
-		ref, err := r.arrive(tag, from)
+		ref, err := taken.find(tag), error(nil)
+		if ref == nil {
+			ref, err = r.arrive(tag, from)
+		}
 		if err != nil {
 			return err
 		}

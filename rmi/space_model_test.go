@@ -342,8 +342,11 @@ func (m *spaceModel) failed(ctx context.Context, what string, token uint64, err 
 		at, limited := ctx.Deadline()
 		ok = ctx.Err() != nil || limited && !time.Now().Before(at)
 	case NotFound, FailedPrecondition:
-		ok = m.aged(age) || strings.Contains(e.Message, "came with sequences") ||
-			m.portless && strings.Contains(e.Message, errReleased.Error()) // by the one that passes calls on
+		ok = m.aged(age) || strings.Contains(e.Message, "came with sequences")
+	}
+	if strings.Contains(e.Message, errReleased.Error()) {
+		// by the one that passes calls on, or after it came in a promise
+		ok = ok || m.portless || m.loose
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

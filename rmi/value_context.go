@@ -27,6 +27,9 @@ type valueContext struct {
 	// from is the session by which a payload that is decoded came; nil when that
 	// is not known, or it did not come from another process.
 	from *Session
+	// taken are the references in a payload that is decoded, when they were taken
+	// before.
+	taken takenRefs
 }
 
 // contextOf returns what the values of p, which came from elsewhere, mean.

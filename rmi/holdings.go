@@ -161,17 +161,20 @@ func (r *references) release(ref *Ref) {
 
 // pin keeps the object of ref, which is passed on to somebody, for the length of a
 // lease, also when ref is released before that: the receiver needs the time to
-// tell the owner.
-func (r *references) pin(ref *Ref) {
+// tell the owner. It returns an error when ref was released before.
+func (r *references) pin(ref *Ref) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := ref.held
-	if r.closed || h.of.rows[h.id] != h {
-		return // ref was released at the same moment
+	switch {
+	case h.ref.Value() != ref:
+		return errReleased
+	case r.closed:
+		return nil
 	}
 	h.pinned = time.Now()
 	if h.pin != nil {
-		return
+		return nil
 	}
 	lease := r.space.opts.Lease
 	h.pin = time.AfterFunc(lease, func() {
@@ -186,6 +189,7 @@ func (r *references) pin(ref *Ref) {
 			r.queueLocked(h)
 		}
 	})
+	return nil
 }
 
 // inUse reports whether the owner is to keep the object.

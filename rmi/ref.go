@@ -137,19 +137,37 @@ func (r *Ref) Bind(stub any) error { return Bind(r, r.Object(), stub) }
 
 // Handle has the object carry out call, whatever name that has: by the way that
 // [SpaceOptions].Calls says, or straight to the owner. Errors of its own are
-// FAILED_PRECONDITION when r was released, NOT_FOUND when the owner has started
-// anew or no longer has the object, and UNAVAILABLE when it cannot be reached;
-// none was executed then.
+// FAILED_PRECONDITION when r was released, be it while the call was on its way,
+// NOT_FOUND when the owner has started anew or no longer has the object, and
+// UNAVAILABLE when it cannot be reached; none was executed then.
 func (r *Ref) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if err := r.usable(); err != nil {
 		return Reply{}, refusal(FailedPrecondition, "call %v: %w", r, err)
 	}
 	call.ref, call.Object = r, r.Object()
 	defer runtime.KeepAlive(r)
+	var reply Reply
+	var err error
 	if calls := r.space.opts.Calls; calls != nil {
-		return calls.Handle(ctx, call)
+		reply, err = calls.Handle(ctx, call)
+	} else {
+		reply, err = r.send(ctx, call)
 	}
-	return r.send(ctx, call)
+	return reply, r.overtaken(err)
+}
+
+// overtaken returns what err, the failure of a call of r, means: when the owner
+// no longer had the object, and r was released while the call was under way, the
+// one is because of the other.
+func (r *Ref) overtaken(err error) error {
+	e, ok := err.(*Error)
+	if !ok || e.Code != NotFound || e.Execution != NotExecuted {
+		return err
+	}
+	if why := r.usable(); why != nil {
+		return refusal(FailedPrecondition, "call %v: %w", r, why)
+	}
+	return err
 }
 
 // send carries out call, which is for r, at the end of its way.
@@ -229,7 +247,9 @@ func (r *Ref) appendTo(dst []byte) ([]byte, error) {
 			}
 			give = relay
 		} else {
-			r.space.refs.pin(r)
+			if err := r.space.refs.pin(r); err != nil {
+				return nil, fmt.Errorf("%v: %w", r, err)
+			}
 		}
 	}
 	if give.own != nil {

@@ -463,3 +463,25 @@ func TestDropThatGotLostIsToldAgain(t *testing.T) {
 		wantStats(t, server.space, 1, 0, 0, 0)
 	})
 }
+
+// The release of a reference may overtake a call of it on the way to the owner.
+func TestCallThatTheReleaseOvertakesSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var client, server *refNode
+		var ref *Ref
+		client = newRefNode(t, "client", func(o *SpaceOptions) {
+			o.Calls = HandlerFunc(func(ctx context.Context, call *Call) (Reply, error) {
+				ref.Release()
+				synctest.Wait()
+				return client.to(server).Handle(ctx, call)
+			})
+		})
+		server = newRefNode(t, "server", withAdder)
+		client.connect(server)
+		server.export("bench", &bench{own: new(counter)})
+		ref = call[*Ref](t, client, server, "own")
+		synctest.Wait()
+		_, err := ref.Invoke(t.Context(), "add", 1)
+		wantError(t, err, FailedPrecondition, NotExecuted, "released here")
+	})
+}

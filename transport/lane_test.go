@@ -36,7 +36,7 @@ const ample = 64 << 20
 // say appends p to l, and nothing else.
 func say(t *testing.T, l Lane, p []byte) (end uint64) {
 	t.Helper()
-	b, err := l.Lock(t.Context(), ample)
+	b, err := l.Lock(soon(t), ample)
 	if err != nil {
 		t.Errorf("lock: %v", err)
 		return 0
@@ -280,10 +280,11 @@ func TestLaneBoundsWhatWaits(t *testing.T) {
 			t.Errorf("end: got %d, want %d", end, total)
 		}
 		const waiters = 4
+		soon := soon(t)
 		done := make(chan error, waiters)
 		for range waiters {
 			go func() {
-				got, err := lane.Lock(t.Context(), room)
+				got, err := lane.Lock(soon, room)
 				if err == nil {
 					lane.Unlock(append(got, 1))
 				}
@@ -297,7 +298,22 @@ func TestLaneBoundsWhatWaits(t *testing.T) {
 				t.Errorf("lock, when the peer takes what waits: %v", err)
 			}
 		}
-		eventually(t, "everything came", func() bool { return uint64(r.said()) == total+waiters })
+		const each = 500
+		var tasks sync.WaitGroup
+		for range waiters {
+			tasks.Go(func() {
+				for range each {
+					got, err := lane.Lock(soon, 1)
+					if err != nil {
+						t.Errorf("lock with room for one message: %v", err)
+						return
+					}
+					lane.Unlock(append(got, 1))
+				}
+			})
+		}
+		tasks.Wait()
+		eventually(t, "everything came", func() bool { return uint64(r.said()) == total+waiters*(1+each) })
 	})
 }
 
@@ -309,7 +325,7 @@ func TestLaneServeGetsWhatCameBefore(t *testing.T) {
 			said.note(say(t, laneOf(a), p), p)
 		}
 		want, done := content(7, 100_000), make(chan error)
-		go func() { done <- laneOf(a).Bulk(t.Context(), 7, want) }()
+		go func() { done <- laneOf(a).Bulk(soon(t), 7, want) }()
 		r := newLaneLog(t)
 		r.place = func(uint64, int) bool {
 			if r.said() < said.total {
@@ -346,7 +362,7 @@ func TestLaneBulkArrivesWholeAndBehindItsMessage(t *testing.T) {
 				tasks.Go(func() {
 					begun.Store(tag, say(t, lane, content(tag, 100)))
 					want := content(tag, size)
-					if err := lane.Bulk(t.Context(), tag, want); err != nil {
+					if err := lane.Bulk(soon(t), tag, want); err != nil {
 						t.Errorf("bulk of %d: %v", size, err)
 					}
 					r.whole(tag, want)
@@ -374,7 +390,7 @@ func TestLaneDropsWhatHasNoPlace(t *testing.T) {
 		var tasks sync.WaitGroup
 		for tag := range uint64(3) {
 			tasks.Go(func() {
-				if err := laneOf(a).Bulk(t.Context(), tag, content(tag, 1<<20)); err != nil {
+				if err := laneOf(a).Bulk(soon(t), tag, content(tag, 1<<20)); err != nil {
 					t.Errorf("bulk %d: %v", tag, err)
 				}
 			})
@@ -426,7 +442,7 @@ func TestLaneBulkGivenUpWhileThePeerIsStuck(t *testing.T) {
 			})
 		}
 		patient := make(chan error, 1)
-		go func() { patient <- laneOf(a).Bulk(t.Context(), 3, content(3, 1<<20)) }()
+		go func() { patient <- laneOf(a).Bulk(soon(t), 3, content(3, 1<<20)) }()
 		giveUp(errGivenUp)
 		tasks.Wait()
 		close(free)
@@ -463,7 +479,7 @@ func TestLaneBulkGivenUpOnItsWay(t *testing.T) {
 			t.Errorf("bulk with a context that has ended: got %v, want %v", err, errGivenUp)
 		}
 		want := content(3, 1<<20)
-		if err := laneOf(a).Bulk(t.Context(), 3, want); err != nil {
+		if err := laneOf(a).Bulk(soon(t), 3, want); err != nil {
 			t.Errorf("bulk: %v", err)
 		}
 		r.whole(3, want)
@@ -517,7 +533,7 @@ func TestLaneEndsWithItsSession(t *testing.T) {
 				t.Errorf("try lock: got %v, %v, want %v", ok, err, cause)
 			}
 			for _, data := range [][]byte{nil, {1}} {
-				if err := lane.Bulk(t.Context(), 1, data); !errors.Is(err, cause) {
+				if err := lane.Bulk(soon(t), 1, data); !errors.Is(err, cause) {
 					t.Errorf("bulk: got %v, want %v", err, cause)
 				}
 			}
@@ -590,7 +606,7 @@ func useLanes(t *testing.T, a, b Session, seed uint64, cut bool) {
 		w.r.place = func(tag uint64, _ int) bool { return tag%7 == 0 }
 		ways = append(ways, w)
 		tasks.Go(func() {
-			pass(time.Duration(rand.New(rand.NewPCG(seed, uint64(i))).IntN(int(2 * time.Millisecond))))
+			<-time.After(time.Duration(rand.New(rand.NewPCG(seed, uint64(i))).IntN(int(2 * time.Millisecond))))
 			laneOf(ends[1]).Serve(w.r)
 		})
 		for j := range senders {

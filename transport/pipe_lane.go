@@ -177,14 +177,19 @@ func (l *pipeLane) place(tag uint64, piece []byte) {
 	}
 }
 
-// messages hands the messages that wait now to the Receiver and reports whether
-// there were any. The caller has the turn.
-func (l *pipeLane) messages() bool {
+// messages hands the messages that wait now to the Receiver. The caller has the
+// turn.
+func (l *pipeLane) messages() {
 	l.mu.Lock()
 	b := l.takeLocked()
 	l.mu.Unlock()
+	l.hand(b)
+}
+
+// hand hands b, which was taken, to the Receiver. The caller has the turn.
+func (l *pipeLane) hand(b []byte) {
 	if len(b) == 0 {
-		return false
+		return
 	}
 	l.end.count(len(b))
 	l.r.Receive(b)
@@ -193,7 +198,6 @@ func (l *pipeLane) messages() bool {
 		l.spare = b[:0]
 		l.mu.Unlock()
 	}
-	return true
 }
 
 // takeLocked takes what waits. When the peer's end of the session has ended that
@@ -272,13 +276,13 @@ func (l *pipeLane) pass() {
 			l.mu.Unlock()
 			return
 		}
-		if len(l.buf) == 0 || l.end.peer.Err() != nil {
-			l.turn = false
-			l.mu.Unlock()
+		b := l.takeLocked()
+		l.turn = len(b) > 0
+		l.mu.Unlock()
+		if len(b) == 0 {
 			return
 		}
-		l.mu.Unlock()
-		l.messages()
+		l.hand(b)
 	}
 }
 

@@ -33,11 +33,11 @@ func TestPipeLaneInABubble(t *testing.T) {
 		done := make(chan error, 2)
 		var order []uint64
 		for tag := range uint64(2) {
-			go func() { done <- lane.Bulk(t.Context(), tag, make([]byte, 4*MaxPiece)) }()
+			go func() { done <- lane.Bulk(soon(t), tag, make([]byte, 4*MaxPiece)) }()
 			synctest.Wait()
 		}
 		r := newLaneLog(t)
-		r.place = func(tag uint64, n int) bool {
+		r.place = func(tag uint64, _ int) bool {
 			order = append(order, tag)
 			return true
 		}
@@ -91,6 +91,7 @@ func TestPipeLaneDropsWhatComesAfterTheEnd(t *testing.T) {
 func TestPipeLaneTurnIsNotLost(t *testing.T) {
 	a, b := keep(t)(Pipe(Options{}, Options{}))
 	r := newLaneLog(t)
+	r.place = func(uint64, int) bool { return true }
 	laneOf(b).Serve(r)
 	const rounds = 2000
 	for range rounds {

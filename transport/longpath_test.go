@@ -74,6 +74,70 @@ func BenchmarkLongPath(b *testing.B) {
 	}
 }
 
+// BenchmarkLongPathLane is BenchmarkLongPath by the bulk data of a lane: one
+// sender, which a stream's window would hold up, and eight.
+func BenchmarkLongPathLane(b *testing.B) {
+	for _, window := range []int{minStreamWindow, 8 << 20} {
+		for _, senders := range []int{1, 8} {
+			b.Run(fmt.Sprintf("window=%dKiB/senders=%d", window>>10, senders), func(b *testing.B) {
+				ca, cb := longPath(b)
+				opts := Options{StreamWindow: window}
+				x, y := join(b, ca, cb, opts, opts)
+				from, ok := x.(interface{ Lane() Lane })
+				to, too := y.(interface{ Lane() Lane })
+				if !ok || !too {
+					b.Skipf("%T HAS NO LANE", x)
+				}
+				const each = 16 << 20
+				all := int64(senders * each)
+				sink := &laneSink{all: all, arrived: make(chan struct{}, 1)}
+				to.Lane().Serve(sink)
+				data, sent := make([]byte, each), make(chan error, senders)
+				b.SetBytes(all)
+				for b.Loop() {
+					for tag := range senders {
+						go func() { sent <- from.Lane().Bulk(b.Context(), uint64(tag), data) }()
+					}
+					for range senders {
+						if err := <-sent; err != nil {
+							b.Fatal(err)
+						}
+					}
+					select {
+					case <-sink.arrived:
+					case <-y.Done():
+						b.Fatal(y.Err())
+					}
+				}
+				b.ReportMetric(100*float64(b.N)*float64(all)/b.Elapsed().Seconds()/pathRate, "%filled")
+			})
+		}
+	}
+}
+
+// laneSink is a Receiver that drops bulk data and says so each time that as much
+// as all has come.
+type laneSink struct {
+	all, got int64
+	scratch  [MaxPiece]byte
+	placed   int
+	arrived  chan struct{}
+}
+
+func (s *laneSink) Receive([]byte) {}
+
+func (s *laneSink) Place(_ uint64, n int) []byte {
+	s.placed = min(n, len(s.scratch))
+	return s.scratch[:s.placed]
+}
+
+func (s *laneSink) Placed(uint64) {
+	if s.got += int64(s.placed); s.got == s.all {
+		s.got = 0
+		s.arrived <- struct{}{}
+	}
+}
+
 // longPath returns the ends of a connection over a long path.
 func longPath(t testing.TB) (a, b net.Conn) {
 	a, near := tcpConn(t)

@@ -20,7 +20,7 @@ import (
 type records struct {
 	mu sync.Mutex
 	// What follows is guarded by mu.
-	calls map[uint64]*record
+	calls recordTable
 	// least is the smallest number that the peer waits for, seen the highest that
 	// came or was acknowledged, missing what did not come between them.
 	least, seen uint64
@@ -92,7 +92,7 @@ func (r *records) beginLocked(s *servedCall, t callToken) (run bool, o *answer, 
 		return false, &answer{failure: sessionOver(&s.call, r.closed)}, nil
 	}
 	r.acknowledgeLocked(t.least)
-	rec := r.calls[t.seq]
+	rec := r.calls.get(t.seq)
 	switch {
 	case t.seq < r.least:
 		return false, &answer{failure: notAgain(&s.call, errNotAwaited)}, nil
@@ -111,16 +111,13 @@ func (r *records) beginLocked(s *servedCall, t callToken) (run bool, o *answer, 
 	case !r.comesLocked(t.seq):
 		return false, &answer{failure: notAgain(&s.call, errGivenUp)}, nil
 	}
-	if len(r.calls) >= MaxRecords && !r.dropLocked() {
+	if r.calls.count >= MaxRecords && !r.dropLocked() {
 		r.missLocked(t.seq)
 		return false, &answer{failure: refusal(ResourceExhausted, "call %s: %d numbered calls of its caller run here, and no more are allowed", target(&s.call), MaxRecords)}, nil
 	}
 	rec = r.newLocked()
 	rec.seq, rec.running, rec.alive = t.seq, s, 1
-	if r.calls == nil {
-		r.calls = make(map[uint64]*record)
-	}
-	r.calls[t.seq] = rec
+	r.calls.put(rec)
 	s.record = rec
 	return true, nil, nil
 }
@@ -189,7 +186,7 @@ func (r *records) endLocked(s *servedCall, reply *Reply, failure *Error) (waitin
 		}
 		w.record, w.settled = nil, &o
 	}
-	if r.calls[rec.seq] != rec { // nobody waits for it any more
+	if r.calls.get(rec.seq) != rec { // nobody waits for it any more
 		r.freeLocked(rec)
 		return waiting
 	}
@@ -238,7 +235,7 @@ func (r *records) orphan(s *servedCall, grace time.Duration) (goesOn bool) {
 	defer r.mu.Unlock()
 	s.lost = true
 	rec := s.record
-	if rec == nil || r.calls[rec.seq] != rec { // or the caller waits no more
+	if rec == nil || r.calls.get(rec.seq) != rec { // or the caller waits no more
 		return false
 	}
 	if rec.alive--; rec.alive == 0 {
@@ -275,7 +272,7 @@ func sessionOver(call *Call, cause error) *Error {
 func (r *records) close(cause error) (seen uint64) {
 	r.mu.Lock()
 	var running, waiting []*servedCall
-	for _, rec := range r.calls {
+	for rec := range r.calls.all() {
 		if rec.running == nil {
 			continue
 		}
@@ -289,7 +286,7 @@ func (r *records) close(cause error) (seen uint64) {
 			waiting = append(waiting, w)
 		}
 	}
-	r.calls, r.missing, r.oldest, r.newest, r.free, r.size = nil, nil, nil, nil, nil, 0
+	r.calls, r.missing, r.oldest, r.newest, r.free, r.size = recordTable{}, nil, nil, nil, nil, 0
 	r.closed, seen = cause, r.seen
 	r.mu.Unlock()
 	for _, s := range running {
@@ -306,15 +303,15 @@ func (r *records) acknowledgeLocked(least uint64) {
 	if least <= r.least {
 		return
 	}
-	if least-r.least > uint64(len(r.calls)) {
-		for seq, rec := range r.calls {
-			if seq < least {
+	if least-r.least > uint64(r.calls.count) {
+		for rec := range r.calls.all() {
+			if rec.seq < least {
 				r.forgetLocked(rec)
 			}
 		}
 	} else {
 		for seq := r.least; seq < least; seq++ {
-			if rec := r.calls[seq]; rec != nil {
+			if rec := r.calls.get(seq); rec != nil {
 				r.forgetLocked(rec)
 			}
 		}
@@ -389,7 +386,7 @@ func (r *records) addMissingLocked(i int, m numberRange) {
 // forgetLocked takes rec out. If it still runs it is freed at its end; nobody
 // waits for it, so that it is ended when nobody can even say so.
 func (r *records) forgetLocked(rec *record) {
-	delete(r.calls, rec.seq)
+	r.calls.delete(rec)
 	if rec.running != nil {
 		if rec.orphaned != nil {
 			rec.orphaned.Reset(0)
@@ -448,5 +445,5 @@ func (r *records) freeLocked(rec *record) {
 func (r *records) stats() (calls, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.calls), r.size
+	return r.calls.count, r.size
 }

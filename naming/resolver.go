@@ -3,6 +3,7 @@ package naming
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 )
 
 // Resolver answers where a name lives. Its methods may be called from any
@@ -29,7 +30,27 @@ type Entry struct {
 
 	callable []Instance // what Callable returns, where newEntry made the Entry
 	sign     signature  // of Name, for finding similar ones
+
+	memo atomic.Pointer[memo]
 }
+
+// memo is what one who resolves names has made of an Entry.
+type memo struct{ owner, value any }
+
+// Memo returns what owner, and nobody else since, has given SetMemo; nil when that
+// is nothing. An owner that resolves a name for each call finds so what it has made
+// of the answer, without a table of its own. It may be called from any number of
+// goroutines.
+func (e *Entry) Memo(owner any) any {
+	if m := e.memo.Load(); m != nil && m.owner == owner {
+		return m.value
+	}
+	return nil
+}
+
+// SetMemo keeps value for owner, which must be comparable, with the Entry, in place
+// of what was kept before, for whomever: there is room for one.
+func (e *Entry) SetMemo(owner, value any) { e.memo.Store(&memo{owner, value}) }
 
 // newEntry returns an Entry of instances, at least one, sorted by node, which
 // it takes over.

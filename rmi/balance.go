@@ -103,7 +103,7 @@ func (g *group) size() int { return len(g.live) + len(g.draining) }
 // pick chooses the endpoint for a call that has tried those in tried, or nil
 // when none is left. It prefers reachable ones of the own zone, then any
 // reachable one, then ones that could not be reached a moment ago, then
-// draining ones.
+// draining ones. A zero now has the clock read if it matters.
 func (g *group) pick(pin naming.NodeID, tried []*endpoint, now time.Time) *endpoint {
 	if pin != "" {
 		for _, es := range [][]*endpoint{g.live, g.draining} {
@@ -115,7 +115,13 @@ func (g *group) pick(pin naming.NodeID, tried []*endpoint, now time.Time) *endpo
 		}
 		return nil
 	}
-	at := now.UnixNano()
+	if len(g.live) == 1 && len(tried) == 0 {
+		return g.live[0]
+	}
+	at := clockUnread
+	if !now.IsZero() {
+		at = now.UnixNano()
+	}
 	if e := choose(g.live[:g.near], tried, at); e != nil {
 		return e
 	}
@@ -157,12 +163,25 @@ func sample(es []*endpoint) int {
 	return i
 }
 
+// clockUnread is the time at which an endpoint is down for who has not read the
+// clock: most have not been down lately, whatever the time is.
+const clockUnread = int64(-1)
+
+// down reports whether e is down at time at.
+func (e *endpoint) down(at int64) bool {
+	until := e.downUntil.Load()
+	if until != 0 && at == clockUnread {
+		at = time.Now().UnixNano()
+	}
+	return until > max(at, 0)
+}
+
 // lightest returns the usable endpoint with the fewest calls for its weight, the
 // first of those that are alike; nil when none is usable.
 func lightest(tried []*endpoint, at int64, es ...*endpoint) *endpoint {
 	var best *endpoint
 	for _, e := range es {
-		if (at != 0 && e.downUntil.Load() > at) || among(tried, e) {
+		if at != 0 && e.down(at) || among(tried, e) {
 			continue
 		}
 		if best == nil || e.inFlight.Load()*int64(best.inst.Weight) < best.inFlight.Load()*int64(e.inst.Weight) {

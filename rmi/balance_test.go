@@ -178,3 +178,39 @@ func BenchmarkPick(b *testing.B) {
 		g.pick("", nil, now)
 	}
 }
+
+// TestGroupsAreARoutersOwn has two routers find the groups of the same entries.
+func TestGroupsAreARoutersOwn(t *testing.T) {
+	a, b := NewRouter(nil, nil, RouterOptions{}), NewRouter(nil, nil, RouterOptions{})
+	entry := entryOf(1, nil)
+	ours := a.group(entry)
+	ours.live[0].inFlight.Store(7)
+	if theirs := b.group(entry); theirs.live[0].load == ours.live[0].load {
+		t.Error("two routers count calls in one place")
+	}
+	if again := a.group(entry); again != ours {
+		t.Error("a router made a second group of one entry")
+	}
+	changed := a.group(entryOf(2, nil))
+	if len(changed.live) != 2 || changed.live[0].load != ours.live[0].load {
+		t.Error("the group of the changed entry does not go on with what was counted")
+	}
+	a.forget(entry.Name)
+	if fresh := a.group(entryOf(1, nil)); fresh.live[0].inFlight.Load() != 0 {
+		t.Error("a name that was gone begins with what was counted before")
+	}
+}
+
+// BenchmarkGroup is how a router finds and picks the endpoint of a call.
+func BenchmarkGroup(b *testing.B) {
+	r, entry := NewRouter(nil, nil, RouterOptions{}), entryOf(1, nil)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if r.group(entry).pick("", nil, time.Time{}) == nil {
+				b.Error("no endpoint")
+				return
+			}
+		}
+	})
+}

@@ -90,7 +90,8 @@ type Router struct {
 	live     connected // the dialer; may be nil
 	opts     RouterOptions
 
-	mu     sync.RWMutex
+	// groups are the newest of each name; calls find theirs by the entry.
+	mu     sync.Mutex
 	groups map[naming.Name]*group // guarded by mu
 }
 
@@ -122,13 +123,13 @@ func (r *Router) Handle(ctx context.Context, call *Call) (Reply, error) {
 		}
 	}
 	if _, ok := ctx.Deadline(); ok {
-		return r.route(ctx, call, time.Now(), time.Time{})
+		return r.route(ctx, call, time.Time{})
 	}
-	given, now := call.Timeout, time.Now()
+	given := call.Timeout
 	if given <= 0 {
 		call.Timeout = r.opts.Timeout
 	}
-	reply, err := r.route(ctx, call, now, now.Add(call.Timeout))
+	reply, err := r.route(ctx, call, timeAfter(call.Timeout))
 	call.Timeout = given
 	return reply, err
 }
@@ -148,9 +149,9 @@ func (r *Router) handleBy(ctx context.Context, call *Call, conn *Conn) (Reply, e
 	return reply, err
 }
 
-// route is Handle at the time now. until is when the time of a call is up that
-// has a Timeout instead of a context with a deadline; else zero.
-func (r *Router) route(ctx context.Context, call *Call, now, until time.Time) (Reply, error) {
+// route is Handle. until is when the time of a call is up that has a Timeout instead
+// of a context with a deadline; else zero.
+func (r *Router) route(ctx context.Context, call *Call, until time.Time) (Reply, error) {
 	if call.ref != nil {
 		return call.ref.send(ctx, call)
 	}
@@ -158,7 +159,7 @@ func (r *Router) route(ctx context.Context, call *Call, now, until time.Time) (R
 	if err != nil {
 		return Reply{}, r.unresolved(call, err)
 	}
-	e := r.group(entry).pick(call.Pin, nil, now)
+	e := r.group(entry).pick(call.Pin, nil, time.Time{})
 	if e == nil {
 		return Reply{}, r.noInstance(call, entry)
 	}
@@ -230,7 +231,7 @@ func (r *Router) retry(ctx context.Context, call *Call, first *endpoint, err err
 		if rerr != nil {
 			break
 		}
-		e := r.group(entry).pick(call.Pin, tried, time.Now())
+		e := r.group(entry).pick(call.Pin, tried, time.Time{})
 		if e == nil {
 			if call.Idempotent && inDoubt(err) && len(tried) == 1 {
 				return r.resend(ctx, first, call, nil, until, err)
@@ -324,33 +325,25 @@ func (r *Router) resend(ctx context.Context, e *endpoint, call *Call, session *S
 
 // group returns the endpoints of entry, made at the first call after a change.
 func (r *Router) group(entry *naming.Entry) *group {
-	r.mu.RLock()
-	g := r.groups[entry.Name]
-	r.mu.RUnlock()
-	if g != nil && g.entry == entry {
+	if g, ok := entry.Memo(r).(*group); ok {
 		return g
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	prev := r.groups[entry.Name]
-	if prev != nil && prev.entry == entry {
-		return prev
+	g := r.groups[entry.Name]
+	if g == nil || g.entry != entry {
+		g = newGroup(entry, r.opts.Zone, g)
+		r.groups[entry.Name] = g
 	}
-	g = newGroup(entry, r.opts.Zone, prev)
-	r.groups[entry.Name] = g
+	entry.SetMemo(r, g)
 	return g
 }
 
 // forget drops what is kept of a name that is gone.
 func (r *Router) forget(name naming.Name) {
-	r.mu.RLock()
-	_, ok := r.groups[name]
-	r.mu.RUnlock()
-	if ok {
-		r.mu.Lock()
-		delete(r.groups, name)
-		r.mu.Unlock()
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.groups, name)
 }
 
 // unresolved is the failure of a call whose name could not be resolved.

@@ -2,6 +2,7 @@ package rmi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,18 @@ func (c *Conn) shut(err *Error) {
 // are then refused here, with UNAVAILABLE and not executed, but for those that a
 // running method makes on its caller, with its context.
 func (c *Conn) PeerGoingAway() <-chan struct{} { return c.leave.peer }
+
+// cutOff reports whether c has ended without either side asking for it.
+func (c *Conn) cutOff() bool {
+	select {
+	case <-c.leave.peer:
+		return false
+	case <-c.leave.ours:
+		return false
+	default:
+		return !errors.Is(c.Err(), transport.ErrClosed)
+	}
+}
 
 // peerLeaves handles a GOAWAY frame.
 func (c *Conn) peerLeaves(what leaving) {

@@ -45,8 +45,10 @@ type references struct {
 	lists uint64
 	// waiting counts what is kept only because it is in transit.
 	waiting int
+	// transit counts what was given away more often than receipts came.
+	transit int
 	// reaching are the peers that somebody tries to connect to.
-	reaching map[peerID]bool
+	reaching map[peerID]*reaching
 	closed   bool
 }
 
@@ -73,8 +75,9 @@ type export struct {
 
 	// What follows is guarded by references.mu.
 
-	// kept says that it is in references.kept, waiting that it counts as such.
-	kept, waiting bool
+	// kept says that it is in references.kept; waiting and transit that it counts as
+	// such.
+	kept, waiting, transit bool
 	// fresh says that it was never given away; given is how often that was done
 	// and no receipt came, and since is when it was last.
 	fresh bool
@@ -102,7 +105,7 @@ func (r *references) init(s *Space) {
 	r.byID = make(map[refID]weak.Pointer[Ref])
 	r.byValue = make(map[exportKey]weak.Pointer[Ref])
 	r.holdings = make(map[peerID]*holdings)
-	r.reaching = make(map[peerID]bool)
+	r.reaching = make(map[peerID]*reaching)
 }
 
 // Export makes v, usually a pointer, an object that others can call without a
@@ -319,6 +322,14 @@ func (r *references) weighLocked(ref *Ref) (told func()) {
 			told = e.unreferenced
 		}
 		e.lent = false
+	}
+	if transit := e.given > 0; transit != e.transit {
+		e.transit = transit
+		if transit {
+			r.transit++
+		} else {
+			r.transit--
+		}
 	}
 	if waiting != e.waiting {
 		e.waiting = waiting

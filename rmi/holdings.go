@@ -1,8 +1,6 @@
 package rmi
 
 import (
-	"context"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"time"
@@ -333,6 +331,13 @@ func (r *references) boundLocked(s *Session) bool {
 	return len(s.lent.ids) > 0 || hs != nil && len(hs.rows) > 0
 }
 
+// unsettledLocked reports whether the peer of c, which has ended, may hold what it
+// has not come to say, and know no way to here. Whom a reference was given to is not
+// known; that some are in transit is.
+func (r *references) unsettledLocked(c *Conn) bool {
+	return r.transit > 0 && c.opts.dialled != "" && c.cutOff()
+}
+
 // connected goes on to tell what the peer of s has not been told.
 func (r *references) connected(s *Session) {
 	r.mu.Lock()
@@ -345,7 +350,8 @@ func (r *references) connected(s *Session) {
 
 // disconnected has the peer of s told everything again that it was told by c,
 // which has ended, and when that was the last connection tries to get another, if
-// objects are held in either direction.
+// objects are held in either direction, or the peer may not have been able to say
+// that it holds one.
 func (r *references) disconnected(s *Session, c *Conn, last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -355,7 +361,7 @@ func (r *references) disconnected(s *Session, c *Conn, last bool) {
 			r.tellLocked(hs)
 		}
 	}
-	if last && r.boundLocked(s) {
+	if last && (r.boundLocked(s) || r.unsettledLocked(c)) {
 		r.reachLocked(s.peer, c.opts.dialled)
 	}
 }
@@ -381,65 +387,5 @@ func (r *references) pruneLocked(hs *holdings) {
 	}
 	if len(hs.rows) == 0 && r.holdings[hs.owner] == hs {
 		delete(r.holdings, hs.owner)
-	}
-}
-
-const (
-	// reachPauseMin and reachPauseMax bound the pause between two tries to
-	// connect to a peer again.
-	reachPauseMin = 50 * time.Millisecond
-	reachPauseMax = 5 * time.Second
-	// maxReaching bounds the peers that are tried at a time; others are connected
-	// to when they are called.
-	maxReaching = 256
-)
-
-// reachLocked tries to connect to peer, for the length of a lease. address is
-// where it was dialled before; empty if it was not.
-func (r *references) reachLocked(peer peerID, address string) {
-	opts := &r.space.opts
-	switch {
-	case r.closed, r.reaching[peer], len(r.reaching) >= maxReaching:
-		return
-	case address != "" && opts.Redial != nil:
-	case opts.Dial == nil || r.holdings[peer] == nil:
-		return // no way is known, or it is the peer that wants something
-	}
-	r.reaching[peer] = true
-	r.space.loops.Go(func() {
-		r.reach(peer, address)
-		r.mu.Lock()
-		delete(r.reaching, peer)
-		r.mu.Unlock()
-	})
-}
-
-// reach tries to connect to peer until it is connected, has started anew, or the
-// lease is over.
-func (r *references) reach(peer peerID, address string) {
-	opts := &r.space.opts
-	ctx, cancel := context.WithTimeout(r.space.ctx, opts.Lease)
-	defer cancel()
-	for pause := reachPauseMin; ; pause = min(2*pause, reachPauseMax) {
-		if s := r.space.session(peer); s != nil && s.conn() != nil {
-			return
-		}
-		var conn *Conn
-		var err error
-		if address != "" && opts.Redial != nil {
-			conn, err = opts.Redial(ctx, address)
-		} else {
-			conn, err = opts.Dial(ctx, peer.node)
-		}
-		if err == nil && conn.Peer().Incarnation != peer.incarnation {
-			return
-		}
-		timer := time.NewTimer(pause - rand.N(pause/2))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
 	}
 }

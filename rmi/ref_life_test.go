@@ -195,6 +195,122 @@ func TestBrokenConnectionIsDialledAgainWhileReferencesAreHeld(t *testing.T) {
 	})
 }
 
+// Who has got a reference may not have come to say so when the connection breaks,
+// and know no way back.
+func TestBrokenConnectionIsDialledAgainWhileAReferenceIsInTransit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var owner, server *refNode
+		dials := 0
+		owner = newRefNode(t, "owner", func(o *SpaceOptions) {
+			o.Redial = func(context.Context, string) (*Conn, error) {
+				dials++
+				c, _ := owner.connect(server)
+				c.opts.dialled = "server:1"
+				return c, nil
+			}
+		})
+		server = newRefNode(t, "server", nil)
+		k := &keeper{}
+		server.export("keeper", k)
+		c, _ := owner.connect(server)
+		c.opts.dialled = "server:1"
+		c.opts.Space = nil // the receipt gets lost
+		mine := &counter{ended: make(chan struct{}, 1)}
+		ref, err := owner.space.Export(mine, ExportOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Invoke(t.Context(), owner.to(server), "keeper", "keep", ref); err != nil {
+			t.Fatal(err)
+		}
+		wantStats(t, owner.space, 1, 1, 0, 0)
+		server.conns["owner"].Close()
+		pass(DefaultLease + time.Second)
+		wantTold(t, mine, 0)
+		wantStats(t, owner.space, 1, 0, 1, 0)
+		if got, err := k.Newest().Invoke(t.Context(), "add", 2); err != nil || got != int64(2) {
+			t.Errorf("got %v, %v, want 2", got, err)
+		}
+		k.release()
+		wantTold(t, mine, 1)
+		server.conns["owner"].Close() // nothing is held or in transit
+		synctest.Wait()
+		c, _ = owner.connect(server)
+		c.opts.dialled = "server:1"
+		if err := owner.space.refs.give(ref); err != nil {
+			t.Fatal(err)
+		}
+		c.Close() // nothing has been cut off
+		pass(DefaultLease)
+		if dials != 1 {
+			t.Errorf("dialled %d times, want once", dials)
+		}
+	})
+}
+
+// A peer that nobody knew a way to has been connected to by its address, and cut
+// off, while it was tried.
+func TestPeerThatIsTriedIsTriedByItsNewestAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := map[naming.NodeID]*refNode{}
+		nodes["third"] = newRefNode(t, "third", func(o *SpaceOptions) {
+			o.Dial = func(context.Context, naming.NodeID) (*Conn, error) {
+				return nil, refusal(Unavailable, "no way is known")
+			}
+			o.Redial = func(context.Context, string) (*Conn, error) {
+				c, _ := nodes["third"].connect(nodes["owner"])
+				return c, nil
+			}
+		})
+		nodes["owner"] = newRefNode(t, "owner", nil)
+		nodes["middle"] = newRefNode(t, "middle", func(o *SpaceOptions) {
+			o.Reachable = func(naming.NodeID) bool { return true }
+		})
+		owner, middle, third := nodes["owner"], nodes["middle"], nodes["third"]
+		k := &keeper{}
+		middle.export("keeper", k)
+		owner.connect(middle)
+		third.connect(middle)
+		mine := &counter{ended: make(chan struct{}, 1)}
+		if _, err := Invoke(t.Context(), owner.to(middle), "keeper", "keep", mine); err != nil {
+			t.Fatal(err)
+		}
+		ref, err := InvokeAs[*Ref](t.Context(), third.to(middle), "keeper", "newest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(DefaultLease / 2) // the tries are seconds apart by now
+		c, _ := third.connect(owner)
+		c.opts.dialled = "owner:1"
+		wantStats(t, owner.space, 1, 0, 2, 0)
+		c.Close()
+		pass(3 * DefaultLease)
+		wantTold(t, mine, 0)
+		if got, err := ref.Invoke(t.Context(), "add", 2); err != nil || got != int64(2) {
+			t.Errorf("got %v, %v, want 2", got, err)
+		}
+	})
+}
+
+// A connection may break after it was seen and before the tries have ended.
+func TestPeerIsTriedAgainWhenItsConnectionBreaksAtOnce(t *testing.T) {
+	s := NewSpace(SpaceOptions{Node: "n", Incarnation: 1,
+		Redial: func(context.Context, string) (*Conn, error) { return nil, refusal(Unavailable, "not now") }})
+	defer s.Close()
+	peer, p := peerID{"peer", 1}, &reaching{address: "peer:1"}
+	s.refs.mu.Lock()
+	s.refs.reaching[peer] = p
+	s.refs.reachLocked(peer, "peer:1")
+	s.refs.mu.Unlock()
+	if !s.refs.reached(peer, p) {
+		t.Error("the tries have ended, and the peer is to be connected to again")
+	}
+	p.again = false
+	if s.refs.reached(peer, p) || len(s.refs.reaching) != 0 {
+		t.Error("the tries go on, and nobody has asked for it")
+	}
+}
+
 func TestReferenceToAnEarlierStartIsNotFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server, _ := benchPair(t)

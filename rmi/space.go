@@ -40,7 +40,8 @@ type SpaceOptions struct {
 	Dial func(ctx context.Context, node naming.NodeID) (*Conn, error)
 	// Redial returns a connection to an address that this process had dialled
 	// before: when a connection to a peer breaks that holds objects of this
-	// process, or whose objects this process holds, the session is kept alive so.
+	// process, or may have been given one and not have come to say so, or whose
+	// objects this process holds, the session is kept alive so.
 	// Nil: it ends with the lease unless a call dials.
 	Redial func(ctx context.Context, address string) (*Conn, error)
 	// MaxReferences bounds the references of this process that one peer holds:

@@ -285,6 +285,10 @@ func TestPromisesOfAHostilePeer(t *testing.T) {
 	if h, _, payload := nextFrame(t, r); h.typ != frameReply || !bytes.Equal(payload, []byte{5}) {
 		t.Fatalf("got %v with % x", h.typ, payload)
 	}
+	waitUntil(t, "call 3 to be over", func() bool { // its id is taken as long as it is not
+		_, ok := c.serving.get(3)
+		return !ok
+	})
 	send(3, "slow", []byte{0x81, 0x05}, true)
 	refused(3, InvalidArgument, "its id is that of an earlier call")
 	send(4, "add", two, false, promiseUse{arg: 3, call: 3})

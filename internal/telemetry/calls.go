@@ -49,16 +49,23 @@ func (m *Metrics) side(name string, known Known) rmi.Middleware {
 	s.series.Store(&map[seriesKey]*series{})
 	s.unknown = m.calls.folded.WithLabelValues(name, "unknown")
 	s.surplus = m.calls.folded.WithLabelValues(name, "limit")
-	s.inFlight = m.calls.inFlight.WithLabelValues(name)
-	return func(next rmi.Handler) rmi.Handler { return &counter{side: s, next: next} }
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: inFlightName, Help: inFlightHelp, ConstLabels: prometheus.Labels{"side": name},
+	}, func() float64 { return float64(s.inFlight.Load()) }))
+	return func(next rmi.Handler) rmi.Handler { return &counter{side: s, next: next, epoch: time.Now()} }
 }
 
 // callVecs holds the metrics of calls, shared by both sides.
 type callVecs struct {
 	started, finished, requests, replies, folded *prometheus.CounterVec
-	inFlight                                     *prometheus.GaugeVec
 	duration                                     *prometheus.HistogramVec
 }
+
+// The gauge of each side.
+const (
+	inFlightName = "farcall_rmi_calls_in_flight"
+	inFlightHelp = "Calls that have begun and not ended."
+)
 
 // latencyBuckets are the classic buckets, in seconds: a call between two
 // processes of one machine takes some 50 µs, and callers wait for 10 s unless
@@ -95,10 +102,7 @@ func newCallVecs(m *Metrics) *callVecs {
 			`Calls counted under "other", by reason: "unknown" names do not exist here, "limit" means that too many are counted already.`,
 			"side", "reason"),
 	}
-	inFlight := Family{Name: "farcall_rmi_calls_in_flight", Type: typeGauge,
-		Help: "Calls that have begun and not ended.", Labels: []string{"side"}}
-	m.note(inFlight)
-	v.inFlight = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: inFlight.Name, Help: inFlight.Help}, inFlight.Labels)
+	m.note(Family{Name: inFlightName, Type: typeGauge, Help: inFlightHelp, Labels: []string{"side"}})
 	duration := Family{Name: "farcall_rmi_call_duration_seconds", Type: typeHistogram,
 		Help:   "How long calls took, failed ones too, as seen by the side that counts them. Classic and native histogram.",
 		Labels: []string{"side", "object", "method"}}
@@ -113,7 +117,7 @@ func newCallVecs(m *Metrics) *callVecs {
 		NativeHistogramZeroThreshold:   1e-6,
 		NativeHistogramMaxBucketNumber: 160,
 	}, duration.Labels)
-	m.registry.MustRegister(v.inFlight, v.duration)
+	m.registry.MustRegister(v.duration)
 	return v
 }
 
@@ -124,7 +128,7 @@ type side struct {
 	known Known
 	max   int
 
-	inFlight         prometheus.Gauge
+	inFlight         atomic.Int64
 	unknown, surplus prometheus.Counter
 
 	// series is copied when a pair is added, so that a call finds its counters
@@ -228,6 +232,9 @@ func (se *series) end(code rmi.Code, took time.Duration) {
 type counter struct {
 	side *side
 	next rmi.Handler
+	// epoch is what times are counted from: the time since another is read from
+	// one clock, and the time of day from two.
+	epoch time.Time
 }
 
 // Handle counts call and hands it on. A panic passes through and counts as
@@ -236,12 +243,12 @@ func (c *counter) Handle(ctx context.Context, call *rmi.Call) (reply rmi.Reply, 
 	se := c.side.of(call.Object, call.Method)
 	se.started.Inc()
 	se.requests.Add(float64(len(call.Args.Data)))
-	c.side.inFlight.Inc()
-	start := time.Now()
+	c.side.inFlight.Add(1)
+	start := time.Since(c.epoch)
 	code := rmi.Internal
 	defer func() {
-		se.end(code, time.Since(start))
-		c.side.inFlight.Dec()
+		se.end(code, time.Since(c.epoch)-start)
+		c.side.inFlight.Add(-1)
 	}()
 	reply, err = c.next.Handle(ctx, call)
 	code = codeOf(err)

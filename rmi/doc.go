@@ -219,7 +219,8 @@
 // other for the length of a lease.
 //
 // A side tells what it holds by one connection of the session, as long as that
-// lasts. There, and again on the next, it first says all, be it nothing any more:
+// lasts. There, and again on the next, it first says all, be it nothing any more,
+// and also when the session has ended for it, since it may not have for the owner:
 // its first HOLD has flag 01, the HOLD that completes the list, perhaps the same
 // one, flag 02. The list has a number, from 1, that is higher than those of all
 // before it, and so have all frames until the next list. The owner takes what the

@@ -41,6 +41,9 @@ type references struct {
 	byID     map[refID]weak.Pointer[Ref]
 	byValue  map[exportKey]weak.Pointer[Ref]
 	holdings map[peerID]*holdings
+	// past are holdings that had nothing in them when a session with their owner
+	// ended, oldest first.
+	past []*holdings
 	// lists counts the lists of what is held here that were begun, to any owner.
 	lists uint64
 	// waiting counts what is kept only because it is in transit.

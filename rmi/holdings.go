@@ -9,9 +9,9 @@ import (
 
 // holdings are the references to the objects of one other process that are in
 // use here. They outlive a session: what is still in use when the next begins is
-// told again. Without any they stay until the session ends in which the owner was
-// told something: it may not have read the last of it when the connection broke.
-// Guarded by references.mu.
+// told again. Those of an owner who was told something stay also when there are none
+// any more: it may not have read the last of it when the connection broke, and when
+// the session has ended here it may not have there. Guarded by references.mu.
 type holdings struct {
 	owner peerID
 	rows  map[refID]*holding
@@ -19,10 +19,12 @@ type holdings struct {
 	pending []*holding
 	// via is the connection by which the owner is told. On another it is told
 	// everything anew, by a list with a number of its own, and listing says that
-	// this is under way.
+	// this is under way. list is 0 when the owner was told nothing.
 	via     *Conn
 	list    uint64
 	listing bool
+	// past says that it is in references.past.
+	past bool
 	// telling says that a goroutine tells; news counts the connections that came
 	// up, of which it may not know.
 	telling bool
@@ -366,10 +368,13 @@ func (r *references) disconnected(s *Session, c *Conn, last bool) {
 	}
 }
 
-// ownerLostLocked notes that the session with an owner has ended.
-func (r *references) ownerLostLocked(owner peerID) {
+// ownerLostLocked notes that the session with an owner has ended, and whether the
+// owner has.
+func (r *references) ownerLostLocked(owner peerID, gone bool) {
 	if hs := r.holdings[owner]; hs != nil {
-		hs.via = nil
+		if hs.via = nil; gone {
+			hs.list = 0
+		}
 		if !hs.telling { // else who tells will see it
 			r.pruneLocked(hs)
 		}
@@ -377,7 +382,8 @@ func (r *references) ownerLostLocked(owner peerID) {
 }
 
 // pruneLocked forgets the rows that are not in use: there is no session in
-// which the owner would have to be told.
+// which the owner would have to be told. In the next it is told what is left, be it
+// nothing, unless too many others have been lost since.
 func (r *references) pruneLocked(hs *holdings) {
 	hs.pending = nil // all is told when there is a connection
 	for id, h := range hs.rows {
@@ -385,7 +391,24 @@ func (r *references) pruneLocked(hs *holdings) {
 			delete(hs.rows, id)
 		}
 	}
-	if len(hs.rows) == 0 && r.holdings[hs.owner] == hs {
+	switch {
+	case len(hs.rows) > 0 || r.holdings[hs.owner] != hs:
+	case hs.list == 0:
+		delete(r.holdings, hs.owner)
+	case !hs.past:
+		hs.past = true
+		r.past = append(r.past, hs)
+		if len(r.past) > maxPastPeers {
+			r.forgetLocked(r.past[0])
+			r.past = append(r.past[:0], r.past[1:]...)
+		}
+	}
+}
+
+// forgetLocked forgets hs, of those that are past, unless it is in use again.
+func (r *references) forgetLocked(hs *holdings) {
+	hs.past = false
+	if len(hs.rows) == 0 && hs.via == nil && !hs.telling && r.holdings[hs.owner] == hs {
 		delete(r.holdings, hs.owner)
 	}
 }

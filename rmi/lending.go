@@ -1,5 +1,7 @@
 package rmi
 
+import "context"
+
 // lending is what the peer of a session holds of this process's objects. It is
 // guarded by references.mu.
 type lending struct {
@@ -97,7 +99,7 @@ func (r *references) sessionEnded(s *Session) {
 	for id := range s.lent.ids {
 		told = append(told, r.returnedLocked(&s.lent, id))
 	}
-	r.ownerLostLocked(s.peer)
+	r.ownerLostLocked(s.peer, context.Cause(s.ctx) != errLeaseOver)
 	r.mu.Unlock()
 	r.tell(told...)
 }

@@ -34,7 +34,7 @@ func (r *references) reachLocked(peer peerID, address string) {
 	case r.closed, p == nil && len(r.reaching) >= maxReaching:
 		return
 	case address != "" && opts.Redial != nil:
-	case opts.Dial == nil || r.holdings[peer] == nil:
+	case opts.Dial == nil || r.holdings[peer] == nil || len(r.holdings[peer].rows) == 0:
 		return // no way is known, or it is the peer that wants something
 	default:
 		address = ""

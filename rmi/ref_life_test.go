@@ -137,6 +137,51 @@ func TestSessionThatComesBackKeepsItsReferences(t *testing.T) {
 	})
 }
 
+// The two sides of a session need not think alike of when it ended. Who holds
+// nothing any more says so in the next, too.
+func TestSessionThatEndedOnOneSideReleasesItsReferences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newRefNode(t, "client", nil)
+		server := newRefNode(t, "server", func(o *SpaceOptions) { withAdder(o); o.Lease = time.Hour })
+		b := &bench{space: server.space, own: &counter{ended: make(chan struct{}, 1)}}
+		server.export("bench", b)
+		client.connect(server)
+		ref := call[*Ref](t, client, server, "own")
+		synctest.Wait()
+		client.conns["server"].Close()
+		ref.Release()
+		pass(DefaultLease + time.Second)
+		if n := client.space.Stats().Sessions; n != 0 {
+			t.Fatalf("the client has %d sessions, want none", n)
+		}
+		wantStats(t, server.space, 2, 0, 1, 0)
+		client.connect(server)
+		wantStats(t, server.space, 1, 0, 0, 0)
+		wantTold(t, b.own, 1)
+	})
+}
+
+// What stays of owners that are gone has a bound.
+func TestOwnersThatAreLostAreForgotten(t *testing.T) {
+	s := NewSpace(SpaceOptions{Node: "n", Incarnation: 1})
+	defer s.Close()
+	r := &s.refs
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lose := func(i int, gone bool) {
+		owner := peerID{"owner", naming.Incarnation(i)}
+		r.holdings[owner] = &holdings{owner: owner, list: 1}
+		r.ownerLostLocked(owner, gone)
+	}
+	for i := range 2 * maxPastPeers {
+		lose(i, false)
+		lose(i+2*maxPastPeers, true)
+	}
+	if len(r.holdings) != maxPastPeers || len(r.past) != maxPastPeers || r.holdings[peerID{"owner", 2*maxPastPeers - 1}] == nil {
+		t.Errorf("%d are left, of which %d are in order, want the newest %d", len(r.holdings), len(r.past), maxPastPeers)
+	}
+}
+
 // TestReferencesAreToldByOneConnection has two connections in a session, of which
 // the one that they are told by breaks.
 func TestReferencesAreToldByOneConnection(t *testing.T) {

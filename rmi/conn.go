@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,21 +14,20 @@ import (
 
 // How a Conn works.
 //
-// Resources. A Conn owns one transport.Session. On it each side opens, when it
-// first calls, one lane: a stream that carries its small requests and the
-// peer's answers, merged into few writes. A large payload, of a request or of a
-// reply, goes on a stream of its own, which is held while it is transferred and
-// not while the call runs. Two tables hold the calls under way: pending, those
+// Resources. A Conn owns one transport.Session. Its lane carries the small requests
+// and answers of both sides, merged into few writes, and the payloads of large ones
+// as bulk data beside them. Two tables hold the calls under way: pending, those
 // that this side sent and waits for, and serving, those of the peer that wait or
-// run here. Results that the peer wants to build on are in kept until it forgets
-// them.
+// run here. Large payloads that are on their way here are in arrivals, and results
+// that the peer wants to build on in kept until it forgets them.
 //
-// Actors. The keeper (run) accepts streams until the session ends, for whatever
-// reason, and then takes everything down. The watcher (watch) sees to a peaceful
-// end: it notices that either side wants to leave and says when this side needs
-// nothing more. A lane has a reader and a flusher. A stream that the peer opened
-// has one goroutine that reads it; a large request is written by its caller, and
-// a goroutine waits for TAKEN. Workers run handlers and
+// Actors. The keeper (run) accepts streams, which carry sequences, until the session
+// ends, for whatever reason, and then takes everything down. The watcher (watch) sees
+// to a peaceful end: it notices that either side wants to leave and says when this
+// side needs nothing more. The session's own goroutine that reads the connection
+// brings what the peer says on the lane: it is called the reader here. A large
+// payload is sent by its caller, or by the worker whose result it is; one that
+// finds no memory has a goroutine that waits for some. Workers run handlers and
 // send their replies; where a call builds on the results of earlier ones its worker
 // waits for them first. Callers wait in Handle, for their own call only. What it
 // takes to send and read sequences is told in conn_items.go.
@@ -47,10 +45,10 @@ import (
 // this side has to say of the references that it holds is said by a goroutine of
 // the Space, as a caller would; see exports.go and holdings.go.
 //
-// Locks. Conn.mu (lanes and the end), leave.mu, writer.mu (the buffer of one
-// stream), a shard of a table, workers.mu, servedCall.mu, budget.mu, itemStreams.mu,
-// inlet.mu, keptResults.mu, started.mu, references.mu of a Space, and of a Session
-// mu, numbers.mu and records.mu. No
+// Locks. Conn.mu (the end), leave.mu, the lane's, writer.mu (the buffer of one
+// stream), a shard of a table, arrivals.mu, grants.mu, workers.mu, servedCall.mu,
+// budget.mu, itemStreams.mu, inlet.mu, keptResults.mu, started.mu, references.mu of a
+// Space, and of a Session mu, numbers.mu and records.mu. No
 // goroutine holds two of them, so there is no order to keep.
 //
 // What must never happen:
@@ -59,9 +57,9 @@ import (
 //     find no room, because the peer makes us answer and does not read, it
 //     waits for StallTimeout and then gives the session up;
 //   - a caller waits for the session: it waits for its reply, for room in a
-//     buffer, and always for its context too. Flushers wait in Stream.Write for a
-//     peer that does not read, and so do workers with a large result, which
-//     CANCEL cuts off, and callers with a large request, whom their context does;
+//     buffer, and always for its context too. Workers with a large result, which
+//     CANCEL cuts off, and callers with a large request, whom their context does,
+//     wait for a peer that does not read;
 //   - memory that a peer can make us hold without a bound: see ConnOptions;
 //   - a lock is held while user code runs, or while a stream is used;
 //   - a failure here touches another session.
@@ -97,22 +95,20 @@ type Conn struct {
 	in      atomic.Int64 // calls of the peer that are admitted and not answered
 	kept    keptResults  // of the peer's calls
 
-	// callSlots and resultSlots bound the streams that this side has open for
-	// large calls and large results; peerStreams counts those of the peer.
+	// callSlots and resultSlots bound the large calls and the large results that
+	// are sent at a time.
 	callSlots, resultSlots chan struct{}
-	peerStreams            atomic.Int64
-	newcomers              atomic.Int64 // of the peer, whose kind may not be known yet
+	grants                 grants
+	arrivals               arrivals
+	newcomers              atomic.Int64 // streams of the peer that are read
 	// largeArgs and largeResults bound the memory of large payloads.
 	largeArgs, largeResults budget
 
 	items itemStreams
-
-	lane    atomic.Pointer[lane] // this side's; nil until it calls
-	opening chan struct{}        // held by who opens the lane
+	lane  lane
 
 	mu    sync.Mutex
-	lanes []*lane // guarded by mu; of both sides
-	ended bool    // guarded by mu; no lane may start any more
+	ended bool // guarded by mu; no goroutine may start any more
 
 	leave leave
 }
@@ -136,9 +132,8 @@ func NewConn(session transport.Session, h Handler, opts ConnOptions) *Conn {
 		},
 		buffers:     opts.buffers,
 		done:        make(chan struct{}),
-		callSlots:   make(chan struct{}, maxLargeStreams),
-		resultSlots: make(chan struct{}, maxLargeStreams),
-		opening:     make(chan struct{}, 1),
+		callSlots:   make(chan struct{}, maxLarge),
+		resultSlots: make(chan struct{}, maxLarge),
 		leave:       newLeave(),
 	}
 	if c.buffers == nil {
@@ -148,12 +143,14 @@ func NewConn(session transport.Session, h Handler, opts ConnOptions) *Conn {
 	c.largeArgs.free, c.largeResults.free = opts.MaxLargeMemory, opts.MaxLargeMemory
 	c.workers.serve, c.workers.idle = c.serve, opts.WorkerIdle
 	c.sendTrace = opts.SendTrace != nil && opts.SendTrace(c.peer)
+	c.lane = lane{Lane: session.Lane(), c: c, handle: c.frame, failed: c.laneEnded}
 	opts.Tally.begin(c)
 	if opts.Space != nil {
 		opts.Space.join(c)
 	}
 	c.loops.Go(c.watch)
 	go c.run()
+	c.lane.Serve(&c.lane)
 	return c
 }
 
@@ -211,12 +208,8 @@ func (c *Conn) run() {
 	c.session.Close()
 	c.mu.Lock()
 	c.ended = true
-	lanes := c.lanes
-	c.lanes = nil
 	c.mu.Unlock()
-	for _, l := range lanes {
-		l.w.close(cause)
-	}
+	c.arrivals.close()
 	for _, p := range c.pending.close() {
 		p.fail(c, cause)
 	}
@@ -229,7 +222,6 @@ func (c *Conn) run() {
 	c.kept.close()
 	c.loops.Wait()
 	c.workers.close()
-	c.stats.lanes.Store(0)
 	if c.shared != nil {
 		c.shared.disconnected(c)
 	}
@@ -251,7 +243,7 @@ func (c *Conn) sessionCause(err error) error {
 
 // accept gives a stream that the peer opened to a goroutine of its own.
 func (c *Conn) accept(stream transport.Stream) {
-	if c.newcomers.Add(1) > maxPeerStreams+int64(c.opts.MaxStreams) {
+	if c.newcomers.Add(1) > int64(c.opts.MaxStreams)+spareStreams {
 		c.newcomers.Add(-1)
 		c.stats.refused.Add(1)
 		stream.Close()
@@ -268,55 +260,32 @@ func (c *Conn) readStream(stream transport.Stream) {
 	stream.SetReadDeadline(timeAfter(streamHeadTimeout))
 	r := newFrameReader(stream, &c.stats)
 	kind, err := r.kind()
-	if err != nil {
-		stream.Close()
+	if err != nil || kind != streamItems {
+		stream.Close() // a later version may have more kinds
 		return
 	}
-	if kind == streamItems {
-		c.readItems(stream, r)
-		return
-	}
-	defer c.peerStreams.Add(-1)
-	if c.peerStreams.Add(1) > maxPeerStreams {
-		c.stats.refused.Add(1)
-		stream.Close()
-		return
-	}
-	switch kind {
-	case streamLane:
-		stream.SetReadDeadline(noDeadline)
-		l := &lane{stream: stream, w: newWriter(stream, c.opts.MaxBuffered, &c.stats), r: r}
-		if c.laneCount() >= maxLanes {
-			c.fail(c.broken(wireError(fmt.Sprintf("it opened more than %d lanes", maxLanes))))
-		} else if c.startLane(l) {
-			return
-		}
-	case streamCall:
-		c.readCall(stream, r)
-	case streamResult:
-		c.readResult(stream, r)
-	}
-	stream.Close() // also what is unknown: a later version may have more kinds
+	c.readItems(stream, r)
 }
 
-// laneCount returns how many lanes are open.
-func (c *Conn) laneCount() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.lanes)
-}
-
-// frame handles one frame of a lane. An error ends the session.
-func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
+// frame handles one frame of the lane, whose payload, if it comes apart, is not in
+// body. An error ends the session.
+func (c *Conn) frame(h frameHeader, body []byte) error {
+	c.stats.framesReceived.Add(1)
 	switch h.typ {
 	case frameRequest:
-		return c.request(l, h, body)
+		return c.request(h, body)
 	case frameReply, frameError:
 		return c.answered(h, body)
 	case frameCancel:
 		if s, ok := c.serving.get(h.id); ok {
+			if h.id != 0 && c.arrivals.drop(argsTag(h.id)) {
+				c.forsake(s)
+				return nil
+			}
 			c.giveUp(s)
 		}
+	case frameGrant:
+		c.grants.say(h.id<<1|uint64(h.flags&flagOfReply), true)
 	case frameForget:
 		c.forgets(h.id)
 	case frameTaken:
@@ -330,7 +299,7 @@ func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
 		}
 		c.peerLeaves(what)
 	case framePing:
-		return c.urgent(l.w, func(b []byte) []byte { return appendSmallFrame(b, framePong, h.id) })
+		return c.lane.urgent(func(b []byte) []byte { return appendSmallFrame(b, framePong, h.id) })
 	case frameHold, frameDrop:
 		if s := c.opts.Space; s != nil {
 			return s.refs.receipts(c, h, body)
@@ -343,18 +312,7 @@ func (c *Conn) frame(l *lane, h frameHeader, body []byte) error {
 	return nil // what is unknown is skipped, so that versions can meet
 }
 
-// urgent appends a small frame on behalf of a reader.
-func (c *Conn) urgent(w *writer, frame func([]byte) []byte) error {
-	if err := w.lockUrgent(c.opts.StallTimeout); err != nil {
-		return err
-	}
-	before := len(w.buf)
-	w.buf = frame(w.buf)
-	w.unlock(before, 1)
-	return nil
-}
-
-// laneEnded ends c because a lane did, with err.
+// laneEnded ends c because of what came on the lane, or could not be sent.
 func (c *Conn) laneEnded(err error) {
 	switch cause := c.session.Err(); {
 	case cause != nil:
@@ -363,8 +321,6 @@ func (c *Conn) laneEnded(err error) {
 		err = fmt.Errorf("%w: %w", transport.ErrPeerSilent, err)
 	case isWireError(err):
 		err = c.broken(err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		err = fmt.Errorf("%w: it ended a lane", transport.ErrPeerClosed)
 	}
 	c.fail(err)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"farcall.dev/internal/barelane"
 	"farcall.dev/transport"
 )
 
@@ -124,40 +125,11 @@ func realSessions(t testing.TB) (client, server transport.Session) {
 	return client, server
 }
 
-// bareSessions returns the ends of a session that can have one stream only: the
-// connection itself.
+// bareSessions returns the ends of a session that is a connection and nothing more.
 func bareSessions(t testing.TB) (client, server transport.Session) {
 	a, b := loopback(t)
-	sa, sb := transport.Pipe(transport.Options{}, transport.Options{})
-	caller := &bareSession{Session: sa, conn: bareStream{a.(*net.TCPConn)}}
-	caller.used.Store(true)
-	return caller, &bareSession{Session: sb, conn: bareStream{b.(*net.TCPConn)}}
+	return barelane.New(a.(*net.TCPConn)), barelane.New(b.(*net.TCPConn))
 }
-
-// bareSession hands out its connection as the stream that one side opens and
-// the other accepts.
-type bareSession struct {
-	transport.Session
-	conn bareStream
-	used atomic.Bool // there is nothing to accept any more
-}
-
-func (s *bareSession) Open(context.Context) (transport.Stream, error) { return s.conn, nil }
-
-func (s *bareSession) Accept(ctx context.Context) (transport.Stream, error) {
-	if !s.used.Swap(true) {
-		return s.conn, nil
-	}
-	return s.Session.Accept(ctx)
-}
-
-func (s *bareSession) Close() error {
-	s.conn.Close()
-	return s.Session.Close()
-}
-
-// bareStream makes a TCP connection a stream.
-type bareStream struct{ *net.TCPConn }
 
 // loopback returns the ends of a TCP connection.
 func loopback(t testing.TB) (a, b net.Conn) {

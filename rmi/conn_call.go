@@ -16,18 +16,17 @@ type pendingCall struct {
 	reply Reply
 	err   *Error
 
-	w *writer // that its request goes by; nil when it has a stream of its own
 	// timer, once made, bounds the wait of calls with a Timeout; timed says that
 	// it runs.
 	timer *time.Timer
 	timed bool
-	// end is where in w's bytes the request ends; 0 before it was appended.
-	// Guarded by w.mu.
-	end uint64
-	// given says that the last of a request with a stream of its own was given to
-	// that.
-	given atomic.Bool
+	// end is where among the lane's bytes the request ends; 0 before it was
+	// appended, and pendingSent when that is not known.
+	end atomic.Uint64
 }
+
+// pendingSent is the end of a request that may have been sent.
+const pendingSent = 1<<64 - 1
 
 // complete ends the call. Only who took it out of the table may.
 func (p *pendingCall) complete(r Reply, err *Error) {
@@ -38,14 +37,8 @@ func (p *pendingCall) complete(r Reply, err *Error) {
 // fail completes the call because the session has ended. The method may have
 // run if all of the request was given to the session.
 func (p *pendingCall) fail(c *Conn, cause error) {
-	var sent bool
-	if p.w != nil {
-		p.w.mu.Lock()
-		sent = p.end != 0 && p.end <= p.w.handed
-		p.w.mu.Unlock()
-	} else {
-		sent = p.given.Load()
-	}
+	end := p.end.Load()
+	sent := end == pendingSent || end != 0 && end <= c.lane.Given()
 	err := Errorf(Unavailable, "the connection to %s broke while the call was under way: %w", c.peerName(), cause)
 	if !sent {
 		err = refusal(Unavailable, "the connection to %s broke before the call was sent: %w", c.peerName(), cause)
@@ -100,12 +93,7 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if call.replyOnly {
 		most = timeout
 	}
-	l, lerr := c.outgoingWithin(ctx, most)
-	if lerr != nil {
-		return Reply{}, c.notSent(ctx, call, lerr)
-	}
-
-	p := c.newPending(l.w)
+	p := c.newPending()
 	var expired <-chan time.Time
 	if most > 0 {
 		expired = p.expireAfter(most)
@@ -114,18 +102,17 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if !c.pending.put(id, p) {
 		return Reply{}, c.notSent(ctx, call, c.Err())
 	}
-	if werr := l.w.lockWithin(ctx, most); werr != nil {
+	b, lerr := c.lane.lock(ctx, most)
+	if lerr != nil {
 		if _, mine := c.pending.take(id); !mine {
 			return c.outcome(p)
 		}
 		c.reuse(p)
-		return Reply{}, c.notSent(ctx, call, werr)
+		return Reply{}, c.notSent(ctx, call, c.laneCause(lerr))
 	}
-	before := len(l.w.buf)
-	l.w.buf = appendRequest(l.w.buf, id, timeout, call)
-	l.w.buf = append(l.w.buf, call.Args.Data...)
-	p.end = l.w.appended + uint64(len(l.w.buf)-before)
-	l.w.unlock(before, 1)
+	p.end.Store(pendingSent)
+	b = append(appendRequest(b, id, timeout, call), call.Args.Data...)
+	p.end.Store(c.lane.unlock(b, 1))
 	if call.outlets != nil {
 		c.sendArgs(call, id)
 	}
@@ -143,8 +130,20 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 		return c.outcome(p) // the reply came at the same moment
 	}
 	c.reuse(p)
-	l.w.force(frameCancel, id)
+	c.gaveUpOn(id)
 	return Reply{}, c.gaveUp(ctx, call)
+}
+
+// laneCause returns why the lane cannot be sent on, given what it said: the
+// session's cause, once that is known.
+func (c *Conn) laneCause(err error) error {
+	if cause := c.session.Err(); cause != nil && c.ctx.Err() == nil {
+		return cause
+	}
+	if cause := c.Err(); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // Ping sends a small frame to the part of the peer that reads calls, and
@@ -153,16 +152,13 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
 	call := &Call{Object: "ping"}
-	l, err := c.outgoing(ctx)
-	if err != nil {
-		return 0, c.notSent(ctx, call, err)
-	}
-	p := c.newPending(l.w)
+	p := c.newPending()
 	id := c.lastID.Add(1)
 	if !c.pending.put(id, p) {
 		return 0, c.notSent(ctx, call, c.Err())
 	}
-	l.w.force(framePing, id)
+	p.end.Store(pendingSent)
+	c.lane.force(framePing, id)
 	select {
 	case <-p.done:
 	case <-ctx.Done():
@@ -172,7 +168,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		}
 		<-p.done
 	}
-	_, err = c.received(p)
+	_, err := c.received(p)
 	return time.Since(start), err
 }
 
@@ -213,14 +209,13 @@ func (c *Conn) checkCall(ctx context.Context, call *Call) (time.Duration, error)
 	return timeout, nil
 }
 
-// newPending returns a pendingCall for a request that goes by w, or, when that is
-// nil, by a stream of its own.
-func (c *Conn) newPending(w *writer) *pendingCall {
+// newPending returns a pendingCall for a request that was not sent yet.
+func (c *Conn) newPending() *pendingCall {
 	p, ok := c.waiters.Get().(*pendingCall)
 	if !ok {
 		p = &pendingCall{done: make(chan struct{}, 1)}
 	}
-	p.w, p.end = w, 0
+	p.end.Store(0)
 	return p
 }
 
@@ -258,6 +253,11 @@ func (c *Conn) answered(h frameHeader, body []byte) error {
 	if err != nil {
 		return err
 	}
+	c.grants.say(argsTag(h.id), false) // if it is an answer to a request under way
+	if apart := h.size - uint64(len(body)); apart > 0 {
+		c.answeredApart(h, head, apart)
+		return nil
+	}
 	p, ok := c.pending.take(h.id)
 	if !ok {
 		if len(payload) > 0 {
@@ -280,6 +280,27 @@ func (c *Conn) answered(h frameHeader, body []byte) error {
 	return nil
 }
 
+// answeredApart is answered for a reply whose payload, of size bytes, comes apart.
+func (c *Conn) answeredApart(h frameHeader, head []byte, size uint64) {
+	if _, ok := c.pending.get(h.id); !ok {
+		c.unwanted(h, head)
+		return
+	}
+	reply, streams, failure := c.decodeAnswer(h, head)
+	if failure == nil && size > uint64(c.opts.MaxPayload) {
+		failure = c.resultTooBig(size)
+	}
+	if failure == nil {
+		c.resultApart(h, reply, streams, size)
+		return
+	}
+	c.refuseInlets(h.id, true, streams)
+	c.lane.force(frameCancel, h.id) // nobody takes what follows
+	if p, ok := c.pending.take(h.id); ok {
+		p.complete(Reply{}, failure)
+	}
+}
+
 // unwanted has the sequences closed that come with an answer that nobody waits
 // for.
 func (c *Conn) unwanted(h frameHeader, head []byte) {
@@ -291,7 +312,7 @@ func (c *Conn) unwanted(h frameHeader, head []byte) {
 // decodeAnswer reads the head of a REPLY or ERROR frame; streams is how many
 // sequences come with it.
 func (c *Conn) decodeAnswer(h frameHeader, head []byte) (reply Reply, streams int, err *Error) {
-	if h.flags&flagsCritical != 0 {
+	if h.flags&flagsCritical&^flagApart != 0 || h.flags&flagApart != 0 && h.typ != frameReply {
 		return Reply{}, 0, Errorf(Internal, "%s answered in a form (flags %#x) that this version does not know", c.peerName(), h.flags)
 	}
 	if h.typ == frameError {

@@ -67,43 +67,6 @@ func TestConnCancelReachesTheHandler(t *testing.T) {
 	}
 }
 
-// A caller may give up when it has sent all of a large request and the peer does
-// not know the call yet: the CANCEL must wait for that.
-func TestConnCancelFollowsTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, raw := rawPair(t, nil, ConnOptions{})
-		ctx, cancel := context.WithCancel(t.Context())
-		result := make(chan error, 1)
-		go func() {
-			_, err := c.Handle(ctx, callOf("x", make([]byte, LargePayload+1)))
-			result <- err
-		}()
-		stream, err := raw.Accept(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := newFrameReader(stream, new(counters))
-		r.kind()
-		h, _, _ := nextFrame(t, r)
-		cancel()
-		wantError(t, <-result, Canceled, Executed, "gave up")
-		synctest.Wait()
-		if n := c.Stats().Lanes; n != 0 {
-			t.Errorf("%d lanes were opened before TAKEN", n)
-		}
-		stream.Write(appendSmallFrame(nil, frameTaken, h.id))
-		lane, err := raw.Accept(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		r = newFrameReader(lane, new(counters))
-		r.kind()
-		if got, _, _ := nextFrame(t, r); got.typ != frameCancel || got.id != h.id {
-			t.Errorf("got %v %d after TAKEN, want CANCEL %d", got.typ, got.id, h.id)
-		}
-	})
-}
-
 func TestConnDeadlineReachesTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _, ended := waiting()
@@ -204,18 +167,11 @@ func TestConnCutsOffALargeResult(t *testing.T) {
 			return Reply{Result: Payload{Data: make([]byte, 8<<20)}}, nil
 		})
 		c, raw := rawPair(t, h, ConnOptions{})
-		lane, err := raw.Open(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		call := callOf("big", nil)
-		lane.Write(append([]byte{byte(streamLane)}, appendRequest(nil, 5, 0, call)...))
-		if _, err := raw.Accept(t.Context()); err != nil { // and read nothing of it
-			t.Fatal(err)
-		}
+		lane := openLane(t, raw)
+		lane.Write(appendRequest(nil, 5, 0, callOf("big", nil)))
 		synctest.Wait()
-		if got := c.Stats().InFlightIn; got != 1 {
-			t.Fatalf("%d calls are in flight, want the one whose result is on its way", got)
+		if got := c.Stats().InFlightIn; got != 1 || len(lane.data(resultTag(5))) != bulkAhead {
+			t.Fatalf("%d calls are in flight, with %d bytes of the result here, want 1, and %d before they were granted", got, len(lane.data(resultTag(5))), bulkAhead)
 		}
 		lane.Write(appendSmallFrame(nil, frameCancel, 5))
 		synctest.Wait()

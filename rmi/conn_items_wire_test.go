@@ -23,18 +23,8 @@ func rawStream(t *testing.T, c *Conn, raw transport.Session) (*Stream[any], tran
 		}
 		got <- s
 	}()
-	lane, err := raw.Accept(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := newFrameReader(lane, new(counters))
-	if _, err := r.kind(); err != nil {
-		t.Fatal(err)
-	}
-	h, _, err := r.next()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lane := openLane(t, raw)
+	h, _ := lane.next()
 	vc := valueContext{}
 	data, _ := vc.send(nil, &listSource{})
 	reply := vc.payload(data)

@@ -2,34 +2,113 @@ package rmi
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"farcall.dev/transport"
 )
 
-// largePiece is how much of a large request is given to its stream at a time. A
-// request of which only the last piece is missing may have reached the peer.
-const largePiece = 128 << 10
+// A large payload is bulk data of the lane. The frame that it belongs to goes
+// first, with [flagApart]; then come the first bulkAhead bytes, and the rest when
+// the receiver has said GRANT, because it has memory for all of it.
+
+const (
+	// bulkAhead is how many bytes of a large payload are sent before GRANT.
+	bulkAhead = 256 << 10
+	// lastPart is how many bytes at the end of a large request are sent by
+	// themselves: until then the peer has certainly not carried it out.
+	lastPart = 64 << 10
+)
 
 // errCallerGaveUp is the cause of a handler's context whose caller has left.
 var errCallerGaveUp = fmt.Errorf("the caller gave up: %w", context.Canceled)
 
+// errRefused is why a large request is not sent to its end: an answer has come.
+var errRefused = errors.New("refused")
+
 // noDeadline takes a deadline away from a stream.
 var noDeadline time.Time
-
-// longAgo is a deadline that interrupts whoever uses a stream.
-var longAgo = time.Unix(1, 0)
 
 // timeAfter returns the time d from now.
 func timeAfter(d time.Duration) time.Time { return time.Now().Add(d) }
 
-// callLarge is Handle for a call that needs a stream of its own.
-//
-// The stream is held for as long as the request is on its way, and no longer:
-// if calls held one while they run, nested calls, of which each waits for the
-// next, would wait for each other's streams for ever.
+// argsTag and resultTag return the mark of the bulk data that belongs to a request
+// and to its reply.
+func argsTag(id uint64) uint64   { return id << 1 }
+func resultTag(id uint64) uint64 { return id<<1 | 1 }
+
+// grants are the large payloads that wait for the peer's GRANT, by tag.
+type grants struct {
+	n  atomic.Int64 // how many there are
+	mu sync.Mutex
+	m  map[uint64]chan bool // guarded by mu; each gets one value: whether it may go on
+}
+
+// expect returns what will hear of tag; nil for a payload that needs no GRANT.
+func (g *grants) expect(tag uint64, size int) chan bool {
+	if size <= bulkAhead {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.m == nil {
+		g.m = make(map[uint64]chan bool)
+	}
+	heard := make(chan bool, 1)
+	g.m[tag] = heard
+	g.n.Add(1)
+	return heard
+}
+
+// say tells who waits for tag whether to go on; it is no news to others.
+func (g *grants) say(tag uint64, goOn bool) {
+	if g.n.Load() == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if heard, ok := g.m[tag]; ok {
+		delete(g.m, tag)
+		g.n.Add(-1)
+		heard <- goOn
+	}
+}
+
+// sendApart sends a large payload after its frame. heard is what expect returned,
+// and before is called when all but the last part is sent; it may be nil.
+func (c *Conn) sendApart(ctx context.Context, tag uint64, data []byte, heard chan bool, before func()) error {
+	if heard != nil {
+		defer c.grants.say(tag, false)
+		if err := c.lane.Bulk(ctx, tag, data[:bulkAhead]); err != nil {
+			return err
+		}
+		data = data[bulkAhead:]
+		select {
+		case goOn := <-heard:
+			if !goOn {
+				return errRefused
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
+	}
+	if before != nil {
+		if n := len(data) - lastPart; n > 0 {
+			if err := c.lane.Bulk(ctx, tag, data[:n]); err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+		before()
+	}
+	return c.lane.Bulk(ctx, tag, data)
+}
+
+// callLarge is Handle for a call with a large payload. It does not use the
+// arguments any more when it returns.
 func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration) (Reply, error) {
 	if call.replyOnly {
 		var cancel context.CancelFunc
@@ -43,45 +122,43 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 	case <-c.ctx.Done():
 		return Reply{}, c.notSent(ctx, call, c.Err())
 	}
-	stream, err := c.session.Open(ctx)
-	if err != nil {
-		<-c.callSlots
-		return Reply{}, c.notSent(ctx, call, err)
+	holds := true
+	giveBack := func() {
+		if holds {
+			holds = false
+			<-c.callSlots
+		}
 	}
-	call.keep = nil // calls on a lane could arrive before it
-	p := c.newPending(nil)
-	p.given.Store(false) // p may have been used before
+	defer giveBack()
+	p := c.newPending()
 	id := c.lastID.Add(1)
-	way, oneWay := call.Way, call.Way == OneWay
-	if !oneWay && !c.pending.put(id, p) {
-		stream.Close()
-		<-c.callSlots
+	if call.Way != OneWay && !c.pending.put(id, p) {
 		return Reply{}, c.notSent(ctx, call, c.Err())
 	}
-	var taken atomic.Bool
-	if oneWay {
-		c.out.Add(1) // until the peer has it all, which the caller does not wait for
-	}
-	if !c.start(func() {
-		c.readTaken(id, stream, way, &taken)
-		stream.Close() // ends the writing of a request that was refused
-		<-c.callSlots
-		if oneWay {
-			c.callReturned()
+	tag := argsTag(id)
+	heard := c.grants.expect(tag, len(call.Args.Data))
+	b, err := c.lane.lock(ctx, 0)
+	if err != nil {
+		c.grants.say(tag, false)
+		if _, mine := c.pending.take(id); !mine && call.Way != OneWay {
+			return c.outcome(p)
 		}
-	}) {
-		stream.Close()
-		<-c.callSlots
-		if oneWay {
-			c.callReturned()
-			return Reply{}, c.notSent(ctx, call, c.Err())
-		}
-		return c.outcome(p) // the keeper completes it
+		c.reuse(p)
+		return Reply{}, c.notSent(ctx, call, err)
 	}
+	c.lane.unlock(appendRequestApart(b, id, timeout, call), 1)
 	c.stats.largeSent.Add(1)
-	sent := c.sendLarge(ctx, stream, id, p, timeout, call)
-	if oneWay {
-		return c.sentLargeOneWay(ctx, call, stream, sent)
+	if call.outlets != nil {
+		c.sendArgs(call, id)
+	}
+	if call.keep != nil {
+		call.keep.sentBy(c, id)
+	}
+	err = c.sendApart(ctx, tag, call.Args.Data, heard, func() { p.end.Store(pendingSent) })
+	giveBack()
+	if call.Way == OneWay {
+		c.reuse(p)
+		return c.sentOneWay(ctx, call, id, err)
 	}
 	select {
 	case <-p.done:
@@ -92,164 +169,54 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		return c.outcome(p)
 	}
 	c.reuse(p)
-	if !sent {
-		stream.Close() // the peer drops a request that breaks off
-		return Reply{}, c.notSent(ctx, call, context.Cause(ctx))
+	c.gaveUpOn(id)
+	if err != nil {
+		return Reply{}, c.notSent(ctx, call, context.Cause(ctx)) // the peer drops a request that breaks off
 	}
-	if taken.Load() {
-		c.cancelTaken(id)
-	} // else the peer does not know the call yet, and readTaken will cancel it
 	return Reply{}, c.gaveUp(ctx, call)
 }
 
-// sentLargeOneWay is the end of callLarge for a call of the way OneWay, all of
-// which was sent or not.
-func (c *Conn) sentLargeOneWay(ctx context.Context, call *Call, stream transport.Stream, sent bool) (Reply, error) {
+// sentOneWay is the end of callLarge for a call of the way OneWay, whose payload
+// was sent with err.
+func (c *Conn) sentOneWay(ctx context.Context, call *Call, id uint64, err error) (Reply, error) {
 	switch {
-	case sent:
+	case err == nil, errors.Is(err, errRefused): // which nobody wants to know
 		return Reply{}, nil
-	case ctx.Err() != nil:
-		stream.Close() // the peer drops a request that breaks off
-		return Reply{}, c.notSent(ctx, call, context.Cause(ctx))
 	case c.ctx.Err() != nil:
 		return Reply{}, c.notSent(ctx, call, c.Err())
 	}
-	return Reply{}, nil // the peer has refused it, which nobody wants to know
+	c.lane.force(frameCancel, id)
+	return Reply{}, c.notSent(ctx, call, err)
 }
 
-// cancelTaken sends CANCEL for a call that the peer has taken.
-func (c *Conn) cancelTaken(id uint64) {
-	if l, err := c.outgoing(c.ctx); err == nil {
-		l.w.force(frameCancel, id)
-	}
+// gaveUpOn tells the peer that nobody waits for the answer to a call any more,
+// and drops what has come of it.
+func (c *Conn) gaveUpOn(id uint64) {
+	c.lane.force(frameCancel, id)
+	c.arrivals.drop(resultTag(id))
 }
 
-// sendLarge writes a large request to its stream, and reports whether all of it
-// was written before ctx ended or the stream was closed: because the peer has
-// answered, or the session has ended. It does not use the arguments any more when
-// it returns.
-func (c *Conn) sendLarge(ctx context.Context, stream transport.Stream, id uint64, p *pendingCall, timeout time.Duration, call *Call) bool {
-	stop := context.AfterFunc(ctx, func() { stream.SetWriteDeadline(longAgo) })
-	defer stop()
-	c.stats.framesSent.Add(1)
-	head := appendRequest([]byte{byte(streamCall)}, id, timeout, call)
-	p.given.Store(len(call.Args.Data) <= largePiece)
-	rest, ok := c.writeHead(stream, head, call.Args.Data)
-	if !ok {
-		return false
-	}
-	if call.outlets != nil {
-		c.sendArgs(call, id)
-	}
-	for len(rest) > 0 {
-		n := min(len(rest), largePiece)
-		if n == len(rest) {
-			p.given.Store(true)
-		}
-		if !c.write(stream, rest[:n]) {
-			return false
-		}
-		rest = rest[n:]
-	}
-	return true
-}
-
-// writeHead writes the head of a large request or reply with as much of its
-// payload as goes in the same piece, and returns the rest. A first piece of a few
-// bytes would have the peer's multiplexer begin with a buffer for these, and make
-// a larger one again and again.
-func (c *Conn) writeHead(stream transport.Stream, head, payload []byte) (rest []byte, ok bool) {
-	n := min(len(payload), max(0, transport.MaxPiece-len(head)))
-	buf := c.buffers.take(len(head) + n)
-	defer c.buffers.release(buf)
-	*buf = append(append(*buf, head...), payload[:n]...)
-	return payload[n:], c.write(stream, *buf)
-}
-
-// write writes b to the stream of a large call, and reports whether all of it
-// was written.
-func (c *Conn) write(stream transport.Stream, b []byte) bool {
-	n, _ := stream.Write(b)
-	c.stats.flushed(n)
-	return n == len(b)
-}
-
-// readTaken waits until the peer has taken a large request, or refuses it.
-func (c *Conn) readTaken(id uint64, stream transport.Stream, way Way, taken *atomic.Bool) {
-	r := newFrameReader(stream, &c.stats)
-	for {
-		h, body, err := r.next()
-		if err == nil && h.typ == frameError && h.id == id {
-			err = c.answered(h, body)
-		}
-		if err != nil {
-			if c.Err() != nil || c.session.Err() != nil {
-				return // the keeper completes the call
-			}
-			if p, ok := c.pending.take(id); ok {
-				p.fail(c, fmt.Errorf("the stream of the call ended: %w", err))
-			}
-			return
-		}
-		switch h.typ {
-		case frameError:
-			return
-		case frameTaken:
-			taken.Store(true)
-			switch way {
-			case OneWay:
-				return
-			case OneWayTaken:
-				if p, waits := c.pending.take(id); waits {
-					p.complete(Reply{}, nil)
-					return
-				}
-			}
-			if _, waits := c.pending.get(id); !waits {
-				c.cancelTaken(id) // the caller gave up; or the reply is here, and it does no harm
-			}
-			return
-		}
-	}
-}
-
-// readResult reads a large result from the stream that the peer opened for it,
-// and completes the call, if that still waits.
-func (c *Conn) readResult(stream transport.Stream, r *frameReader) {
-	h, head, size, err := r.nextHead()
-	stream.SetReadDeadline(noDeadline)
-	if err != nil || h.typ != frameReply {
+// answerLarge sends a large result. A caller that gives up cuts it short.
+func (c *Conn) answerLarge(s *servedCall, reply *Reply) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	if !s.abortWith(cancel) {
 		return
 	}
-	if _, ok := c.pending.get(h.id); !ok {
+	select {
+	case c.resultSlots <- struct{}{}:
+		defer func() { <-c.resultSlots }()
+	case <-ctx.Done():
 		return
 	}
-	reply, streams, failure := c.decodeAnswer(h, head)
-	if failure == nil && size > uint64(c.opts.MaxPayload) {
-		failure = c.resultTooBig(size)
-	}
-	if failure == nil && size > 0 {
-		if c.largeResults.acquire(c.ctx, int64(size)) != nil {
-			return // the keeper completes the call
-		}
-		defer c.largeResults.release(int64(size))
-		c.stats.largeReceived.Add(1)
-		data, err := r.payload(size)
-		if err != nil {
-			if c.Err() != nil || c.session.Err() != nil {
-				return
-			}
-			failure = Errorf(Unavailable, "the result broke off while %s sent it: %w", c.peerName(), err)
-		}
-		reply.Result.Data = data
-	}
-	p, ok := c.pending.take(h.id)
-	if !ok {
-		c.refuseInlets(h.id, true, streams)
+	tag := resultTag(s.id)
+	heard := c.grants.expect(tag, len(reply.Result.Data))
+	b, err := c.lane.lock(ctx, 0)
+	if err != nil {
+		c.grants.say(tag, false)
 		return
 	}
-	if streams > 0 {
-		reply.Result.streams, failure = c.resultInlets(h.id, streams, failure)
-	}
-	p.complete(reply, failure)
+	c.lane.unlock(appendReplyApart(b, s.id, reply), 1)
+	c.stats.largeSent.Add(1)
+	c.sendApart(ctx, tag, reply.Result.Data, heard, nil) // else the caller has left, or the session has ended
 }

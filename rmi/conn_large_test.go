@@ -88,77 +88,83 @@ func TestLargeArgumentsLiveAsLongAsTheCall(t *testing.T) {
 // up nobody else.
 func TestLargeRequestEndsWithItsContext(t *testing.T) {
 	for _, way := range []Way{Wait, OneWay, OneWayTaken} {
-		synctest.Test(t, func(t *testing.T) {
-			c, raw := rawPair(t, nil, ConnOptions{})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			args := make([]byte, 8<<20)
-			call := callOf("big", args)
-			call.Way = way
-			start := time.Now()
-			result := make(chan error)
-			go func() {
-				_, err := c.Handle(ctx, call)
-				clear(args) // the race detector sees who still reads them
-				result <- err
-			}()
-			stream, err := raw.Accept(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait() // until the window is full
+		for _, served := range []bool{true, false} { // else not even the first bytes are taken
+			synctest.Test(t, func(t *testing.T) {
+				c, raw := rawPair(t, nil, ConnOptions{})
+				var lane *rawLane
+				if served {
+					lane = openLane(t, raw)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				args := make([]byte, 8<<20)
+				call := callOf("big", args)
+				call.Way = way
+				start := time.Now()
+				result := make(chan error)
+				go func() {
+					_, err := c.Handle(ctx, call)
+					clear(args) // the race detector sees who still reads them
+					result <- err
+				}()
+				synctest.Wait() // until it waits for GRANT
 
-			// Nobody else waits for that.
-			lost := make(chan error)
-			go func() {
-				small, stop := context.WithTimeout(t.Context(), time.Millisecond)
-				defer stop()
-				_, err := c.Handle(small, callOf("small", nil))
-				lost <- err
-			}()
-			wantError(t, <-lost, DeadlineExceeded, Executed, "no reply")
+				// Nobody else waits for that.
+				lost := make(chan error)
+				go func() {
+					small, stop := context.WithTimeout(t.Context(), time.Millisecond)
+					defer stop()
+					_, err := c.Handle(small, callOf("small", nil))
+					lost <- err
+				}()
+				wantError(t, <-lost, DeadlineExceeded, Executed, "no reply")
 
-			wantError(t, <-result, DeadlineExceeded, NotExecuted, "not sent")
-			if took := time.Since(start); took != time.Second {
-				t.Errorf("%v: it returned after %v, want after its second", way, took)
-			}
-			r := newFrameReader(stream, new(counters))
-			r.kind()
-			_, _, size, err := r.nextHead()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := r.payload(size); err == nil {
-				t.Errorf("%v: the peer got all %d bytes of a request that was given up", way, len(got))
-			}
-			stream.Close()
-			synctest.Wait()
-			if n := len(c.callSlots); n != 0 {
-				t.Errorf("%v: %d streams are held in the end, want none", way, n)
-			}
-		})
+				wantError(t, <-result, DeadlineExceeded, NotExecuted, "not sent")
+				if took := time.Since(start); took != time.Second {
+					t.Errorf("%v: it returned after %v, want after its second", way, took)
+				}
+				if !served {
+					lane = openLane(t, raw)
+				}
+				synctest.Wait()
+				for _, want := range []struct {
+					typ frameType
+					id  uint64
+				}{{frameRequest, 1}, {frameRequest, 2}, {frameCancel, 2}, {frameCancel, 1}} {
+					if h, _ := lane.next(); h.typ != want.typ || h.id != want.id {
+						t.Errorf("%v: the peer got %v %d, want %v %d", way, h.typ, h.id, want.typ, want.id)
+					}
+				}
+				if got := len(lane.data(argsTag(1))); got > bulkAhead || served && got != bulkAhead {
+					t.Errorf("%v: the peer got %d bytes of what it did not grant, want %d", way, got, bulkAhead)
+				}
+				if n := len(c.callSlots); n != 0 || c.grants.n.Load() != 0 {
+					t.Errorf("%v: %d large calls are under way in the end, and %d wait for GRANT, want none", way, n, c.grants.n.Load())
+				}
+			})
+		}
 	}
 }
 
-// A request that is refused while it is on its way must not be written to its end,
+// A request that is refused while it is on its way must not be sent to its end,
 // and one whose session breaks before the last piece was certainly not carried out.
 func TestLargeRequestIsCutOff(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		cut  func(*Conn, transport.Session, transport.Stream)
+		cut  func(*Conn, transport.Session, *rawLane)
 		code Code
 		text string
 	}{
-		{"by an error", func(_ *Conn, _ transport.Session, s transport.Stream) {
-			s.Write(appendError(nil, 1, refusal(PermissionDenied, "go away"), false))
+		{"by an error", func(_ *Conn, _ transport.Session, l *rawLane) {
+			l.Write(appendError(nil, 1, refusal(PermissionDenied, "go away"), false))
 		}, PermissionDenied, "go away"},
-		{"by the end of its stream", func(_ *Conn, _ transport.Session, s transport.Stream) { s.Close() }, Unavailable, "stream of the call ended"},
-		{"by the end of the session", func(_ *Conn, raw transport.Session, _ transport.Stream) { raw.Close() }, Unavailable, "before the call was sent"},
-		{"by Close", func(c *Conn, _ transport.Session, _ transport.Stream) { c.Close() }, Unavailable, "before the call was sent"},
+		{"by the end of the session", func(_ *Conn, raw transport.Session, _ *rawLane) { raw.Close() }, Unavailable, "before the call was sent"},
+		{"by Close", func(c *Conn, _ transport.Session, _ *rawLane) { c.Close() }, Unavailable, "before the call was sent"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, raw := rawPair(t, nil, ConnOptions{})
+				lane := openLane(t, raw)
 				var returned atomic.Bool
 				result := make(chan error, 1)
 				go func() {
@@ -166,19 +172,91 @@ func TestLargeRequestIsCutOff(t *testing.T) {
 					returned.Store(true)
 					result <- err
 				}()
-				stream, err := raw.Accept(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
 				synctest.Wait()
 				if returned.Load() {
 					t.Fatalf("it returned before anything was taken: %v", <-result)
 				}
-				tc.cut(c, raw, stream)
+				tc.cut(c, raw, lane)
 				wantError(t, <-result, tc.code, NotExecuted, tc.text)
 			})
 		})
 	}
+}
+
+// A peer that sends more than it was granted breaks the protocol; what nobody
+// waits for is dropped.
+func TestLargePayloadsKeepToTheirGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, began, release := held()
+		c, raw := rawPair(t, h, ConnOptions{MaxPayload: 1 << 20, MaxLargeMemory: 1 << 20})
+		defer close(release)
+		lane := openLane(t, raw)
+		send := func(id uint64, n int) {
+			lane.lane.Bulk(t.Context(), argsTag(id), make([]byte, n))
+			synctest.Wait()
+		}
+		big := callOf("wait", make([]byte, 700<<10))
+		lane.Write(appendRequestApart(nil, 1, 0, big))
+		if h, _ := lane.next(); h.typ != frameGrant || h.id != 1 || h.flags != 0 {
+			t.Fatalf("got %v %d, want GRANT 1 of a request", h.typ, h.id)
+		}
+		send(1, 700<<10)
+		<-began
+		send(1, 1000) // after its end
+		send(77, 100) // of no call
+		lane.Write(appendRequestApart(nil, 2, 0, big))
+		send(2, bulkAhead)
+		if n := lane.frames(); n != 0 || c.Err() != nil {
+			t.Fatalf("%d frames came though there is no memory, ended with %v; want nothing", n, c.Err())
+		}
+		send(2, 1)
+		<-c.Done()
+		wantProtocolError(t, c, "more of a large payload came than was granted")
+		if c.arrivals.count() != 0 {
+			t.Errorf("%d arrivals are left", c.arrivals.count())
+		}
+	})
+}
+
+// A caller that gives up while its request is on its way takes it back: the call is
+// never carried out, and its memory is free.
+func TestLargeRequestIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, raw := rawPair(t, HandlerFunc(func(context.Context, *Call) (Reply, error) {
+			t.Error("the call was carried out")
+			return Reply{}, nil
+		}), ConnOptions{})
+		lane := openLane(t, raw)
+		call := callOf("x", make([]byte, 1<<20))
+		lane.Write(appendRequestApart(nil, 1, 0, call))
+		lane.lane.Bulk(t.Context(), argsTag(1), call.Args.Data[:1000])
+		lane.Write(appendSmallFrame(nil, frameCancel, 1))
+		lane.lane.Bulk(t.Context(), argsTag(1), call.Args.Data[1000:])
+		synctest.Wait()
+		if c.Busy() || c.arrivals.count() != 0 || c.largeArgs.free != c.opts.MaxLargeMemory {
+			t.Errorf("busy %v, %d arrivals, %d bytes free; want nothing left", c.Busy(), c.arrivals.count(), c.largeArgs.free)
+		}
+	})
+}
+
+// More large requests at a time than are allowed are refused one by one.
+func TestLargePayloadsAreLimitedInNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, raw := rawPair(t, nil, ConnOptions{})
+		lane := openLane(t, raw)
+		call := callOf("x", make([]byte, LargePayload+1))
+		for id := range uint64(maxArrivals + 1) {
+			lane.Write(appendRequestApart(nil, id+1, 0, call))
+		}
+		h, head, _ := nextFrame(t, lane)
+		if h.typ != frameError || h.id != maxArrivals+1 {
+			t.Fatalf("got %v %d, want an ERROR of the last", h.typ, h.id)
+		}
+		wantError(t, decodeError(head), ResourceExhausted, NotExecuted, "256 large payloads")
+		if c.arrivals.count() != maxArrivals || c.Err() != nil {
+			t.Errorf("%d arrivals, ended with %v; want %d", c.arrivals.count(), c.Err(), maxArrivals)
+		}
+	})
 }
 
 func TestBytesAreCopiedWhole(t *testing.T) {

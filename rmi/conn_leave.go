@@ -11,7 +11,7 @@ import (
 )
 
 // leave is how the two sides part without losing a call. The side that wants to
-// leave says GOAWAY(soon) on its lane. From then on neither starts a call, but
+// leave says GOAWAY(soon). From then on neither starts a call, but
 // for those that a method which is still running makes on its caller, without
 // which it could not end. Each says GOAWAY(done) once all the calls it has sent
 // are answered, and those that it has received too, since they may still call
@@ -144,19 +144,9 @@ func (c *Conn) calledBack(ctx context.Context) bool {
 	return s != nil && s.conn == c && s.running()
 }
 
-// sendGoAway sends a GOAWAY frame on this side's lane.
+// sendGoAway sends a GOAWAY frame.
 func (c *Conn) sendGoAway(ctx context.Context, what leaving) error {
-	l, err := c.outgoing(ctx)
-	if err != nil {
-		return err
-	}
-	if err := l.w.lock(ctx); err != nil {
-		return err
-	}
-	before := len(l.w.buf)
-	l.w.buf = appendGoAway(l.w.buf, what)
-	l.w.unlock(before, 1)
-	return nil
+	return c.lane.send(ctx, func(b []byte) ([]byte, int) { return appendGoAway(b, what), 1 })
 }
 
 // Shutdown leaves in peace: it refuses new calls here, asks the peer to send no

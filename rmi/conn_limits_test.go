@@ -82,6 +82,9 @@ func TestConnLimitsPayloads(t *testing.T) {
 				a, _ := connPair(t, nil, tc.handler, tc.oa, tc.ob)
 				_, err := a.Handle(t.Context(), callOf("x", make([]byte, tc.args)))
 				wantError(t, err, ResourceExhausted, tc.execution, tc.text)
+				if tc.name == "receiver's result" && limit == large {
+					tc.sentFrames++ // a CANCEL, so that the result is not sent to its end
+				}
 				if got := a.Stats().FramesSent; got != tc.sentFrames {
 					t.Errorf("%d frames were sent, want %d", got, tc.sentFrames)
 				}
@@ -104,7 +107,7 @@ func TestConnRefusesLargeArgumentsUnread(t *testing.T) {
 	a, b := connPair(t, nil, echo, ConnOptions{}, ConnOptions{MaxPayload: 1 << 20})
 	_, err := a.Handle(t.Context(), callOf("x", make([]byte, 32<<20)))
 	wantError(t, err, ResourceExhausted, NotExecuted, "33554432 bytes")
-	if got := b.Stats().BytesReceived; got > 1<<20 {
+	if got := b.session.Stats().BytesReceived; got > 1<<20 {
 		t.Errorf("%d bytes were read of what was refused", got)
 	}
 }
@@ -167,19 +170,6 @@ func TestConnLimitsMetadataAndNames(t *testing.T) {
 	wantError(t, err, ResourceExhausted, Executed, "the reply of object.x: the metadata")
 }
 
-func TestConnLimitsLanes(t *testing.T) {
-	c, raw := rawPair(t, echo, ConnOptions{})
-	for range maxLanes + 1 {
-		lane, err := raw.Open(t.Context())
-		if err != nil {
-			break // the session has ended meanwhile
-		}
-		lane.Write([]byte{byte(streamLane)})
-	}
-	waitFor(t, "the end", c.Done())
-	wantProtocolError(t, c, "more than 16 lanes")
-}
-
 // wantProtocolError fails the test unless c ended because the peer broke the
 // protocol in this way.
 func wantProtocolError(t *testing.T, c *Conn, text string) {
@@ -194,7 +184,7 @@ func TestConnLimitsStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, raw := rawPair(t, echo, ConnOptions{MaxStreams: 1})
 		var streams []transport.Stream
-		const most = maxPeerStreams + 1 // one of them might have been an item stream
+		const most = spareStreams + 1 // one of them might have been an item stream
 		for range most + 1 {
 			s, err := raw.Open(t.Context())
 			if err != nil {
@@ -238,29 +228,22 @@ func TestConnBoundsWhatASlowReaderHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const inFlight, buffered = 64, 64 << 10
 		c, raw := rawPair(t, echo, ConnOptions{MaxInFlight: inFlight, MaxBuffered: buffered})
-		lane, err := raw.Open(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		lane := raw.Lane() // whose receiver is never there
 		call := callOf("echo", bytes.Repeat([]byte{1}, 16<<10))
 		go func() {
-			frame := []byte{byte(streamLane)}
 			for id := uint64(1); ; id++ {
-				frame = append(appendRequest(frame, id, 0, call), call.Args.Data...)
-				if _, err := lane.Write(frame); err != nil {
+				b, err := lane.Lock(t.Context(), 64<<10)
+				if err != nil {
 					return
 				}
-				frame = frame[:0]
+				lane.Unlock(append(appendRequest(b, id, 0, call), call.Args.Data...), false)
 			}
 		}()
 		synctest.Wait() // all is full, and everybody waits
 		s := c.Stats()
-		c.mu.Lock()
-		w := c.lanes[0].w
-		c.mu.Unlock()
-		w.mu.Lock()
-		held := len(w.buf)
-		w.mu.Unlock()
+		b, _, _ := c.lane.TryLock(1 << 30)
+		held := len(b)
+		c.lane.Unlock(b, false)
 		c.workers.mu.Lock()
 		workers := c.workers.running
 		c.workers.mu.Unlock()

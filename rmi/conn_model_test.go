@@ -291,10 +291,10 @@ func (m *model) check(a, b *Conn) {
 		queued := len(c.workers.queue) - c.workers.head
 		c.workers.mu.Unlock()
 		pending, serving := len(c.pending.close()), len(c.serving.close())
-		if queued+pending+serving+len(c.callSlots)+len(c.resultSlots)+int(c.peerStreams.Load()) != 0 ||
+		if queued+pending+serving+len(c.callSlots)+len(c.resultSlots)+c.arrivals.count() != 0 ||
 			c.largeArgs.free != c.opts.MaxLargeMemory || c.largeResults.free != c.opts.MaxLargeMemory {
-			m.t.Errorf("round %d: in the end %d calls are queued, %d pending, %d served; %d and %d slots, %d streams, %d and %d of %d bytes are free",
-				m.seed, queued, pending, serving, len(c.callSlots), len(c.resultSlots), c.peerStreams.Load(), c.largeArgs.free, c.largeResults.free, c.opts.MaxLargeMemory)
+			m.t.Errorf("round %d: in the end %d calls are queued, %d pending, %d served; %d and %d slots, %d arrivals, %d and %d of %d bytes are free",
+				m.seed, queued, pending, serving, len(c.callSlots), len(c.resultSlots), c.arrivals.count(), c.largeArgs.free, c.largeResults.free, c.opts.MaxLargeMemory)
 		}
 	}
 }

@@ -18,17 +18,11 @@ func (c *Conn) sendOneWay(ctx context.Context, call *Call, timeout time.Duration
 	if call.replyOnly {
 		most = timeout
 	}
-	l, err := c.outgoingWithin(ctx, most)
-	if err == nil {
-		err = l.w.lockWithin(ctx, most)
-	}
+	b, err := c.lane.lock(ctx, most)
 	if err != nil {
-		return Reply{}, c.notSent(ctx, call, err)
+		return Reply{}, c.notSent(ctx, call, c.laneCause(err))
 	}
-	before := len(l.w.buf)
-	l.w.buf = appendRequest(l.w.buf, c.lastID.Add(1), timeout, call)
-	l.w.buf = append(l.w.buf, call.Args.Data...)
-	l.w.unlock(before, 1)
+	c.lane.unlock(append(appendRequest(b, c.lastID.Add(1), timeout, call), call.Args.Data...), 1)
 	return Reply{}, nil
 }
 
@@ -43,23 +37,14 @@ func wayOf(flags byte) Way {
 	return OneWayTaken
 }
 
-// refuse tells the peer by w that a small request was refused, if it wants to
-// know, and counts it if not.
-func (c *Conn) refuse(w *writer, h frameHeader, refused *Error) error {
+// refuse tells the peer that a request was refused, if it wants to know, and counts
+// it if not.
+func (c *Conn) refuse(h frameHeader, refused *Error) error {
 	if wayOf(h.flags) == OneWay {
 		c.stats.dropped.Add(1)
 		return nil
 	}
-	return c.urgent(w, func(b []byte) []byte { return appendError(b, h.id, refused, false) })
-}
-
-// refuseLarge is refuse for a request that had a stream of its own.
-func (c *Conn) refuseLarge(stream transport.Stream, h frameHeader, refused *Error) {
-	if wayOf(h.flags) == OneWay {
-		c.stats.dropped.Add(1)
-		return
-	}
-	c.say(stream, appendError(nil, h.id, refused, false))
+	return c.lane.urgent(func(b []byte) []byte { return appendError(b, h.id, refused, false) })
 }
 
 // outlives reports whether s goes on when its connection has ended because of

@@ -18,6 +18,9 @@ var (
 	errConsumerLeft = fmt.Errorf("the receiver wants no more items: %w", context.Canceled)
 )
 
+// itemPiece is how much of an item is appended to what is to be written at a time.
+const itemPiece = 128 << 10
+
 // maxCredit bounds what one CREDIT frame may grant.
 const maxCredit = 1 << 31
 
@@ -180,7 +183,7 @@ func (o *outlet) send(item []byte) error {
 	before := len(o.w.buf)
 	o.w.buf = appendFrameHeader(o.w.buf, frameHeader{typ: frameItem, size: uint64(len(item))})
 	for {
-		n := min(len(item), largePiece)
+		n := min(len(item), itemPiece)
 		o.w.buf = append(o.w.buf, item[:n]...)
 		o.w.unlock(before, 1)
 		if item = item[n:]; len(item) == 0 {

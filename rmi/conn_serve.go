@@ -2,32 +2,29 @@ package rmi
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 
 	"farcall.dev/naming"
-	"farcall.dev/transport"
 )
 
-// request admits or refuses a call that came by a lane. It never waits for a
-// handler. An error ends the session.
-func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
+// request admits or refuses a call. It never waits for a handler. An error ends
+// the session.
+func (c *Conn) request(h frameHeader, body []byte) error {
 	head, payload, err := splitBody(body)
 	if err != nil {
 		return err
 	}
+	apart := h.size - uint64(len(body)) // bytes of the payload that are not here
 	var rh requestHead
-	if refused := c.admit(h, head, uint64(len(payload)), &rh); refused != nil {
+	if refused := c.admit(h, head, uint64(len(payload))+apart, &rh); refused != nil {
 		c.refuseInlets(h.id, false, rh.streams)
-		return c.refuse(l.w, h, refused)
+		return c.refuse(h, refused)
 	}
-	s := c.newServed(h, &rh, l.intern(rh.object), l.intern(rh.method))
-	s.lane = l.w
+	s := c.newServed(h, &rh, c.lane.intern(rh.object), c.lane.intern(rh.method))
 	if rh.streams > 0 {
 		if refused := c.argumentInlets(s, rh.streams); refused != nil {
-			return c.refuse(l.w, h, refused)
+			return c.refuse(h, refused)
 		}
 	}
 	if !c.serving.put(s.id, s) {
@@ -38,8 +35,11 @@ func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
 		if refused := c.build(s, h.flags, rh.promises); refused != nil {
 			c.serving.take(s.id)
 			c.release(s)
-			return c.refuse(l.w, h, refused)
+			return c.refuse(h, refused)
 		}
+	}
+	if apart > 0 {
+		return c.argumentsApart(s, h, apart)
 	}
 	if s.args = c.buffers.copyOf(payload); s.args != nil {
 		s.call.Args.Data = *s.args
@@ -47,7 +47,7 @@ func (c *Conn) request(l *lane, h frameHeader, body []byte) error {
 	way := s.call.Way // s is the worker's as soon as it has it
 	c.workers.do(s)
 	if way == OneWayTaken {
-		return c.urgent(l.w, func(b []byte) []byte { return appendSmallFrame(b, frameTaken, h.id) })
+		return c.lane.urgent(func(b []byte) []byte { return appendSmallFrame(b, frameTaken, h.id) })
 	}
 	return nil
 }
@@ -261,159 +261,19 @@ func (c *Conn) checkReply(s *servedCall, reply *Reply) *Error {
 	return nil
 }
 
-// answerLane appends a small reply to the lane that the call came by. It waits
-// for room there if it must: a peer that does not read its replies keeps its
-// own calls in flight, and nobody else's.
+// answerLane sends a small reply. It waits for room on the lane if it must: a peer
+// that does not read its replies keeps its own calls in flight, and nobody else's.
 func (c *Conn) answerLane(s *servedCall, reply *Reply, failure *Error) {
-	w := s.lane
-	if w == nil {
-		l, err := c.answeringLane()
-		if err != nil {
-			return // the session has ended
-		}
-		w = l.w
-	}
-	if w.lock(c.ctx) != nil {
-		return
-	}
-	before := len(w.buf)
-	if failure != nil {
-		w.buf = appendError(w.buf, s.id, failure, c.sendTrace)
-	} else {
-		w.buf = appendReply(w.buf, s.id, reply)
-		w.buf = append(w.buf, reply.Result.Data...)
-	}
-	w.unlock(before, 1)
-}
-
-// answeringLane returns a lane for the answer to a call that came by a stream of
-// its own: one of the peer's, or else this side's.
-func (c *Conn) answeringLane() (*lane, error) {
-	c.mu.Lock()
-	lanes := c.lanes
-	c.mu.Unlock()
-	if len(lanes) > 0 {
-		return lanes[0], nil
-	}
-	return c.outgoing(c.ctx)
-}
-
-// answerLarge sends a large result on a stream of its own. A caller that gives
-// up cuts it short.
-func (c *Conn) answerLarge(s *servedCall, reply *Reply) {
-	select {
-	case c.resultSlots <- struct{}{}:
-		defer func() { <-c.resultSlots }()
-	case <-c.ctx.Done():
-		return
-	}
-	stream, err := c.session.Open(c.ctx)
+	b, err := c.lane.lock(c.ctx, 0)
 	if err != nil {
-		failure := Errorf(Unavailable, "the result of %s could not be sent: %w", target(&s.call), err)
-		c.answerLane(s, nil, failure)
 		return
 	}
-	defer stream.Close()
-	if !s.abortWith(func() { stream.Close() }) {
-		return
+	if failure != nil {
+		b = appendError(b, s.id, failure, c.sendTrace)
+	} else {
+		b = append(appendReply(b, s.id, reply), reply.Result.Data...)
 	}
-	c.stats.largeSent.Add(1)
-	c.stats.framesSent.Add(1)
-	rest, ok := c.writeHead(stream, appendReply([]byte{byte(streamResult)}, s.id, reply), reply.Result.Data)
-	for ok && len(rest) > 0 { // else the caller has left, or the session has ended
-		n := min(len(rest), largePiece)
-		ok, rest = c.write(stream, rest[:n]), rest[n:]
-	}
-}
-
-// readCall takes a call that came by a stream of its own.
-func (c *Conn) readCall(stream transport.Stream, r *frameReader) {
-	h, head, size, err := r.nextHead()
-	stream.SetReadDeadline(noDeadline)
-	if err != nil || h.typ != frameRequest {
-		return
-	}
-	var rh requestHead
-	if refused := c.admit(h, head, size, &rh); refused != nil {
-		c.refuseInlets(h.id, false, rh.streams)
-		c.refuseLarge(stream, h, refused)
-		return
-	}
-	s := c.newServed(h, &rh, string(rh.object), string(rh.method))
-	if rh.streams > 0 {
-		if refused := c.argumentInlets(s, rh.streams); refused != nil {
-			c.refuseLarge(stream, h, refused)
-			return
-		}
-	}
-	if !c.serving.put(s.id, s) {
-		c.release(s)
-		if err := c.sameID(); err != nil {
-			c.laneEnded(err)
-		}
-		return
-	}
-	var refused *Error
-	if h.flags&flagKeep != 0 || len(rh.promises) > 0 {
-		refused = c.build(s, h.flags, rh.promises)
-	}
-	if refused == nil {
-		refused = c.readArguments(s, stream, r, size)
-	}
-	if refused != nil {
-		if s.call.building != nil {
-			c.built(s, new(Reply), refused)
-		}
-		c.serving.take(s.id)
-		c.release(s)
-		c.refuseLarge(stream, h, refused)
-		return
-	}
-	c.say(stream, appendSmallFrame(nil, frameTaken, h.id))
-	c.workers.do(s)
-}
-
-// say writes a small frame to the stream of a large call.
-func (c *Conn) say(stream transport.Stream, frame []byte) {
-	stream.SetWriteDeadline(timeAfter(c.opts.StallTimeout))
-	if _, err := stream.Write(frame); err == nil {
-		c.stats.framesSent.Add(1)
-		c.stats.bytesSent.Add(uint64(len(frame)))
-	}
-}
-
-// readArguments reads the payload of a large request, once there is memory for
-// it, or returns why the call is refused.
-func (c *Conn) readArguments(s *servedCall, stream transport.Stream, r *frameReader, size uint64) *Error {
-	ctx, cancel := context.WithTimeout(c.ctx, c.opts.LargeWait)
-	defer cancel()
-	if !s.deadline.IsZero() {
-		stream.SetReadDeadline(s.deadline)
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, s.deadline)
-		defer stop()
-	}
-	if err := c.largeArgs.acquire(ctx, int64(size)); err != nil {
-		return refusal(ResourceExhausted, "large arguments of this connection take up %d bytes, and there is no room for %d more", c.opts.MaxLargeMemory, size)
-	}
-	s.release = func() { c.largeArgs.release(int64(size)) }
-	buf, room := c.buffers.takeLarge(int(size))
-	if buf == nil {
-		buf = new([]byte)
-	}
-	data, err := r.extendWithin(*buf, size, uint64(room))
-	*buf = data
-	switch {
-	case err == nil:
-		c.stats.largeReceived.Add(1)
-		s.args, s.call.Args.Data = buf, data
-		return nil
-	case s.late():
-		return refusal(DeadlineExceeded, "call %s: the deadline passed before the arguments had arrived", target(&s.call))
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return refusal(Canceled, "call %s: the caller gave up while it sent the arguments", target(&s.call))
-	}
-	return refusal(Unavailable, "call %s: the arguments broke off: %w", target(&s.call), err)
+	c.lane.unlock(b, 1)
 }
 
 // callAnswered counts a call of the peer as finished.

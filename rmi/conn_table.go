@@ -88,6 +88,17 @@ type budgetRequest struct {
 	ready chan struct{}
 }
 
+// tryAcquire is acquire that does not wait.
+func (b *budget) tryAcquire(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) > 0 || b.free < n {
+		return false
+	}
+	b.free -= n
+	return true
+}
+
 // acquire takes n bytes, no more than the whole budget, and waits for them
 // until ctx ends; it returns ctx's cause then.
 func (b *budget) acquire(ctx context.Context, n int64) error {

@@ -57,12 +57,7 @@ func TestConnDeadlineGoesBeforeTimeout(t *testing.T) {
 				c.Handle(ctx, call)
 			}
 		}()
-		s, err := raw.Accept(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := newFrameReader(s, new(counters))
-		r.kind()
+		r := openLane(t, raw)
 		for _, want := range []struct {
 			left  time.Duration
 			flags byte
@@ -75,16 +70,13 @@ func TestConnDeadlineGoesBeforeTimeout(t *testing.T) {
 			if rh.timeout != want.left || h.flags != want.flags {
 				t.Errorf("got %v left with flags %#x, want %v with %#x", rh.timeout, h.flags, want.left, want.flags)
 			}
-			if _, err := s.Write(appendReply(nil, h.id, &Reply{})); err != nil {
-				t.Fatal(err)
-			}
+			r.Write(appendReply(nil, h.id, &Reply{}))
 		}
 		synctest.Wait()
 	})
 }
 
-// What a call waits for before it can be sent counts too: a lane that cannot be
-// opened, and room in its buffer.
+// What a call waits for before it can be sent counts too: room on the lane.
 func TestConnTimeoutBoundsTheSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := rawPair(t, nil, ConnOptions{MaxBuffered: 16 << 10})

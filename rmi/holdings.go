@@ -231,7 +231,7 @@ func (r *references) tellOwner(hs *holdings) {
 		case conn == nil:
 			continue
 		}
-		err := conn.sendFrames(r.space.ctx, func(b []byte) ([]byte, int) {
+		err := conn.lane.send(r.space.ctx, func(b []byte) ([]byte, int) {
 			n := 0
 			if len(hold) > 0 || flags != 0 {
 				b = appendReceipts(b, frameHold, flags, list, hold)

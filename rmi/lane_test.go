@@ -5,121 +5,140 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"slices"
-	"sync"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"farcall.dev/transport"
 )
 
-// frames returns a stream of n frames of many sizes, and the sizes.
-func manyFrames(n int) (stream []byte, sizes []int) {
-	for i := range n {
-		size := i * 37 % 5000
-		if i%29 == 0 {
-			size = maxFrame - i
+// laneFrames returns what a lane hands to its Conn when b comes in cuts of n
+// bytes: the frames, in a form of their own, and how it ended.
+func laneFrames(t testing.TB, b []byte, n int) (frames []byte, err error) {
+	sa, sb := transport.Pipe(transport.Options{}, transport.Options{})
+	defer sa.Close()
+	defer sb.Close()
+	c := NewConn(sa, nil, ConnOptions{})
+	defer c.Close()
+	l := &lane{c: c}
+	l.handle = func(h frameHeader, body []byte) error {
+		frames = fmt.Appendf(frames, "%v %x %d %d % x\n", h.typ, h.flags, h.id, h.size, body)
+		return nil
+	}
+	l.failed = func(e error) { err = e }
+	for len(b) > 0 {
+		k := min(n, len(b))
+		l.Receive(b[:k])
+		b = b[k:]
+	}
+	return frames, err
+}
+
+func TestLaneCutsFramesHoweverTheyArrive(t *testing.T) {
+	b, _ := manyFrames(60)
+	for name, frame := range sampleFrames() {
+		if name != "items" { // which begins a stream
+			b = append(b, frame...)
 		}
-		stream = appendFrameHeader(stream, frameHeader{typ: frameReply, id: uint64(i), size: uint64(size)})
-		stream = append(stream, bytes.Repeat([]byte{byte(i)}, size)...)
-		sizes = append(sizes, size)
 	}
-	return stream, sizes
-}
-
-func TestLaneReaderCutsFramesHoweverTheyArrive(t *testing.T) {
-	stream, sizes := manyFrames(200)
-	for name, source := range map[string]io.Reader{
-		"whole":    bytes.NewReader(stream),
-		"bytewise": iotest.OneByteReader(bytes.NewReader(stream)),
-		"halves":   iotest.HalfReader(bytes.NewReader(stream)),
-		"with EOF": iotest.DataErrReader(bytes.NewReader(stream)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newFrameReader(source, new(counters))
-			for i, size := range sizes {
-				h, body, err := r.next()
-				if err != nil || h.id != uint64(i) || !bytes.Equal(body, bytes.Repeat([]byte{byte(i)}, size)) {
-					t.Fatalf("frame %d: got id %d, %d bytes, %v, want %d bytes", i, h.id, len(body), err, size)
-				}
-			}
-			if _, _, err := r.next(); err != io.EOF {
-				t.Errorf("at the end: got %v, want EOF", err)
-			}
-			if len(r.buf) > readerMax {
-				t.Errorf("the buffer has %d bytes, want at most %d", len(r.buf), readerMax)
-			}
-		})
+	big := callOf("x", make([]byte, LargePayload+1))
+	b = append(appendRequestApart(b, 9, 0, big), appendSmallFrame(nil, framePing, 5)...)
+	want, err := laneFrames(t, b, len(b))
+	if err != nil || bytes.Count(want, []byte("\n")) < 60 {
+		t.Fatalf("whole: got %d frames, %v", bytes.Count(want, []byte("\n")), err)
 	}
-}
-
-func TestLaneReaderGivesItsBufferBack(t *testing.T) {
-	stream, _ := manyFrames(60)
-	small := appendSmallFrame(nil, framePing, 1)
-	sources := []io.Reader{bytes.NewReader(stream)}
-	for range readerOversize + 2 {
-		sources = append(sources, bytes.NewReader(small))
-	}
-	r := newFrameReader(io.MultiReader(sources...), new(counters))
-	largest := 0
-	for {
-		if _, _, err := r.next(); err != nil {
-			break
+	for _, n := range []int{1, 2, 3, 7, 100, 4096, 70_000} {
+		if got, err := laneFrames(t, b, n); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("in cuts of %d: got other frames than whole, %v", n, err)
 		}
-		largest = max(largest, len(r.buf))
-	}
-	if largest <= readerKeep || len(r.buf) > readerKeep {
-		t.Errorf("the buffer grew to %d bytes and is now %d, want it large and then %d", largest, len(r.buf), readerKeep)
 	}
 }
 
-func TestLaneReaderTellsWhatIsWrong(t *testing.T) {
+func TestLaneGivesItsBufferBack(t *testing.T) {
+	sa, _ := transport.Pipe(transport.Options{}, transport.Options{})
+	defer sa.Close()
+	c := NewConn(sa, nil, ConnOptions{})
+	defer c.Close()
+	l := &lane{c: c, handle: func(frameHeader, []byte) error { return nil }}
+	frame := func(n int) []byte {
+		return append(appendFrameHeader(nil, frameHeader{typ: 99, size: uint64(n)}), make([]byte, n)...)
+	}
+	cut := func(b []byte) {
+		l.Receive(b[:len(b)/2])
+		l.Receive(b[len(b)/2:])
+	}
+	cut(frame(maxFrame))
+	if cap(l.part) <= partKeep {
+		t.Fatalf("a frame in two parts left room for %d bytes, want more than %d", cap(l.part), partKeep)
+	}
+	for range partLittle + 1 {
+		cut(frame(10))
+	}
+	if cap(l.part) > partKeep {
+		t.Errorf("after small frames there is room for %d bytes, want at most %d", cap(l.part), partKeep)
+	}
+}
+
+func TestLaneTellsWhatIsWrong(t *testing.T) {
 	for _, tc := range []struct {
-		name   string
-		stream []byte
-		want   error
+		name  string
+		bytes []byte
+		want  error
 	}{
-		{"nothing", nil, io.EOF},
 		{"type 0", []byte{0}, errBadType},
-		{"half a header", []byte{1, 0, 0x80}, io.ErrUnexpectedEOF},
-		{"half a body", []byte{1, 0, 1, 5, 'x'}, io.ErrUnexpectedEOF},
 		{"endless id", append([]byte{1, 0}, bytes.Repeat([]byte{0xff}, 12)...), errBadVarint},
-		{"endless length", append([]byte{1, 0, 1}, bytes.Repeat([]byte{0xff}, 12)...), errBadVarint},
 		{"too large", []byte{1, 0, 1, 0x81, 0x80, 0x04}, errFrameTooBig},
+		{"apart, endless head", append([]byte{1, flagApart, 1, 5}, bytes.Repeat([]byte{0xff}, 12)...), errBadVarint},
+		{"apart, head beyond its body", []byte{1, flagApart, 1, 5, 9}, errBadHead},
+		{"apart, head too large", append([]byte{1, flagApart, 1, 0xff, 0xff, 0xff, 0x7f}, 0xff, 0xff, 0x7f), errBadHead},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			_, _, err := newFrameReader(bytes.NewReader(tc.stream), new(counters)).next()
-			if !errors.Is(err, tc.want) {
-				t.Errorf("got %v, want %v", err, tc.want)
+		for _, n := range []int{1, len(tc.bytes)} {
+			if _, err := laneFrames(t, tc.bytes, n); !errors.Is(err, tc.want) {
+				t.Errorf("%s, in cuts of %d: got %v, want %v", tc.name, n, err, tc.want)
 			}
-		})
+		}
 	}
 }
 
-func TestLaneReaderReadsLargePayloadsAsTheyArrive(t *testing.T) {
-	data := bytes.Repeat([]byte("0123456789"), 400_000)
-	reply := &Reply{Result: Payload{Data: data}}
-	stream := append(appendReply(nil, 9, reply), data...)
-	r := newFrameReader(iotest.HalfReader(bytes.NewReader(stream)), new(counters))
-	h, _, size, err := r.nextHead()
-	if err != nil || h.id != 9 || size != uint64(len(data)) {
-		t.Fatalf("got id %d, %d bytes, %v, want 9 and %d bytes", h.id, size, err, len(data))
-	}
-	if got, err := r.payload(size); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("got %d bytes, %v, want the %d sent", len(got), err, len(data))
-	}
-
-	r = newFrameReader(bytes.NewReader(stream[:1000]), new(counters))
-	if _, _, size, err = r.nextHead(); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := r.payload(size); err != io.ErrUnexpectedEOF || cap(got) > payloadStep {
-		t.Errorf("got %v with %d bytes set aside, want an unexpected EOF and no more than %d", err, cap(got), payloadStep)
-	}
+// Callers wait for room as long as their contexts last; the reader has as much room
+// again, and gives the session up when that is full for StallTimeout.
+func TestLaneIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := rawPair(t, nil, ConnOptions{MaxBuffered: 1000})
+		block := make([]byte, 500)
+		send := func(ctx context.Context) error {
+			return c.lane.send(ctx, func(b []byte) ([]byte, int) { return append(b, block...), 1 })
+		}
+		for range 2 {
+			if err := send(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := send(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("full: got %v, want the context's error", err)
+		}
+		if _, err := c.lane.lock(t.Context(), time.Second); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("full, with a second to wait: got %v, want the deadline's error", err)
+		}
+		urgent := func() error { return c.lane.urgent(func(b []byte) []byte { return append(b, block...) }) }
+		for range 2 {
+			if err := urgent(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		if err := urgent(); !errors.Is(err, errStalled) || time.Since(start) != DefaultStallTimeout {
+			t.Errorf("full for the reader: got %v after %v, want %v after %v", err, time.Since(start), errStalled, DefaultStallTimeout)
+		}
+		c.lane.force(frameCancel, 1)
+		if b, ok, _ := c.lane.TryLock(1 << 20); !ok || len(b) != 2004 {
+			t.Errorf("got %d bytes in the buffer, %v, want 2000 and the CANCEL", len(b), ok)
+		} else {
+			c.lane.Unlock(b, false)
+		}
+	})
 }
 
 func TestLaneRemembersABoundedNumberOfNames(t *testing.T) {
@@ -140,193 +159,17 @@ func TestLaneRemembersABoundedNumberOfNames(t *testing.T) {
 	}
 }
 
-// fakeStream is a stream whose writes a test holds up.
-type fakeStream struct {
-	transport.Stream
-	writes chan []byte // gets each write; unbuffered, so that it waits for the test
-	closed chan struct{}
-}
-
-func newFakeStream() *fakeStream {
-	return &fakeStream{writes: make(chan []byte), closed: make(chan struct{})}
-}
-
-func (s *fakeStream) Write(p []byte) (int, error) {
-	select {
-	case s.writes <- bytes.Clone(p):
-		return len(p), nil
-	case <-s.closed:
-		return 0, net.ErrClosed
-	}
-}
-
-// send appends b as one frame.
-func send(ctx context.Context, w *writer, b []byte) error {
-	if err := w.lock(ctx); err != nil {
-		return err
-	}
-	before := len(w.buf)
-	w.buf = append(w.buf, b...)
-	w.unlock(before, 1)
-	return nil
-}
-
-func TestLaneWriterMergesWhatWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFakeStream()
-		w := newWriter(s, 1<<20, new(counters), 'L')
-		var run sync.WaitGroup
-		run.Go(w.run)
-		for i := range 100 {
-			if err := send(t.Context(), w, []byte{byte(i)}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		synctest.Wait() // the flusher is in its first write
-		var writes [][]byte
-		for range 2 {
-			select {
-			case b := <-s.writes:
-				writes = append(writes, b)
-				synctest.Wait()
-			default:
-			}
-		}
-		all := slices.Concat(writes...)
-		if len(writes) > 2 || len(all) != 101 || all[0] != 'L' || all[1] != 0 || all[100] != 99 {
-			t.Errorf("got %d writes, % x, want at most 2 with all in order", len(writes), all)
-		}
-		w.close(net.ErrClosed)
-		run.Wait()
-	})
-}
-
-func TestLaneWriterIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFakeStream()
-		w := newWriter(s, 1000, new(counters))
-		var run sync.WaitGroup
-		run.Go(w.run)
-		block := make([]byte, 500)
-		for range 3 { // one in the stream's hands, two in the buffer
-			if err := send(t.Context(), w, block); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := send(ctx, w, block); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("full: got %v, want the context's error", err)
-		}
-		for range 2 { // readers have as much room again
-			if err := w.lockUrgent(time.Minute); err != nil {
-				t.Fatal(err)
-			}
-			before := len(w.buf)
-			w.buf = append(w.buf, block...)
-			w.unlock(before, 1)
-		}
-		start := time.Now()
-		if err := w.lockUrgent(10 * time.Second); !errors.Is(err, errStalled) || time.Since(start) != 10*time.Second {
-			t.Errorf("full for readers: got %v after %v, want %v after 10 s", err, time.Since(start), errStalled)
-		}
-
-		waiting := make(chan error, 1)
-		wait := func() {
-			go func() { waiting <- send(t.Context(), w, block) }()
-			synctest.Wait()
-		}
-		wait()
-		<-s.writes
-		if err := <-waiting; err != nil {
-			t.Errorf("after a write: got %v, want room", err)
-		}
-		if err := send(t.Context(), w, block); err != nil {
-			t.Fatal(err)
-		}
-		wait()
-		w.close(net.ErrClosed)
-		if err := <-waiting; err != net.ErrClosed {
-			t.Errorf("closed: got %v, want %v", err, net.ErrClosed)
-		}
-		close(s.closed)
-		run.Wait()
-	})
-}
-
-func TestLaneWriterShrinksAfterABurst(t *testing.T) {
-	s := newFakeStream()
-	w := newWriter(s, 1<<20, new(counters))
-	go func() {
-		for range s.writes {
-		}
-	}()
-	defer close(s.writes)
-	flush := func(n int) {
-		if err := send(t.Context(), w, make([]byte, n)); err != nil {
-			t.Fatal(err)
-		}
-		<-w.wake
-		for w.flush() {
-		}
-	}
-	flush(writerKeep * 4)
-	flush(writerKeep * 4)
-	for range 3 * writerOversize {
-		flush(10)
-	}
-	if cap(w.buf)+cap(w.spare) > 2*writerKeep {
-		t.Errorf("after small writes the buffers hold %d and %d bytes, want at most %d each", cap(w.buf), cap(w.spare), writerKeep)
-	}
-}
-
-// FuzzLaneReader holds the reader of frames against any bytes in any pieces.
-func FuzzLaneReader(f *testing.F) {
+// FuzzLane holds the cutting of what a lane brings against any bytes in any pieces.
+func FuzzLane(f *testing.F) {
 	for _, frame := range sampleFrames() {
-		f.Add(frame, byte(3))
+		f.Add(frame, uint16(3))
 	}
-	f.Add(appendFrameHeader(nil, frameHeader{typ: frameReply, size: maxFrame + 1}), byte(255))
-	f.Fuzz(func(t *testing.T, stream []byte, piece byte) {
-		pieces := func() io.Reader { return &pieceReader{stream, int(piece)%64 + 1} }
-		r := newFrameReader(pieces(), new(counters))
-		whole := newFrameReader(bytes.NewReader(stream), new(counters))
-		for {
-			h, body, err := r.next()
-			h2, body2, err2 := whole.next()
-			if h != h2 || !bytes.Equal(body, body2) || err != err2 {
-				t.Fatalf("in pieces: %v, %d bytes, %v; whole: %v, %d bytes, %v", h, len(body), err, h2, len(body2), err2)
-			}
-			if err != nil {
-				break
-			}
-		}
-		r = newFrameReader(pieces(), new(counters))
-		for {
-			_, _, size, err := r.nextHead()
-			if err != nil {
-				break
-			}
-			if b, err := r.payload(size); err != nil && cap(b) > 0 {
-				t.Fatal("got data and an error")
-			} else if err != nil {
-				break
-			}
+	f.Add(appendRequestApart(nil, 9, 0, callOf("x", make([]byte, LargePayload+1))), uint16(5))
+	f.Fuzz(func(t *testing.T, b []byte, n uint16) {
+		whole, err := laneFrames(t, b, len(b)+1)
+		cut, err2 := laneFrames(t, b, int(n)+1)
+		if !bytes.Equal(whole, cut) || err != err2 {
+			t.Errorf("in cuts of %d: got\n%s%v, want\n%s%v", int(n)+1, cut, err2, whole, err)
 		}
 	})
-}
-
-// pieceReader returns n bytes at a time.
-type pieceReader struct {
-	b []byte
-	n int
-}
-
-func (r *pieceReader) Read(p []byte) (int, error) {
-	if len(r.b) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.b[:min(r.n, len(r.b))])
-	r.b = r.b[n:]
-	return n, nil
 }

@@ -22,8 +22,8 @@ const (
 	MaxMetadataSize = 8 << 10
 	// MaxMetadataKeyLen bounds one metadata key, in bytes.
 	MaxMetadataKeyLen = 128
-	// LargePayload is the largest payload, in bytes, that goes by the lane with
-	// everybody's small calls. A larger one gets a stream of its own.
+	// LargePayload is the largest payload, in bytes, that goes with its frame among
+	// everybody's small calls. A larger one comes apart, as bulk data.
 	LargePayload = 32 << 10
 
 	// MaxStreamsPerCall bounds the item streams that the arguments of one call, or
@@ -87,18 +87,19 @@ const (
 	maxErrorHops    = 16
 	maxErrorHopSize = 2 << 10
 	maxErrorCalled  = 128
-	// maxInterned bounds the names that one lane remembers so as not to
+	// maxInterned bounds the names that a lane remembers so as not to
 	// allocate them for each call.
 	maxInterned = 256
-	// maxLargeStreams bounds the streams that one side has open at a time for
-	// large calls, and again for large results; those beyond it wait.
-	maxLargeStreams = 64
-	// maxPeerStreams bounds the streams that the peer may have open, besides
-	// item streams; one more is closed unread. It leaves room for what
-	// maxLargeStreams allows twice.
-	maxPeerStreams = 256
-	// maxLanes bounds the lanes of a session, of both sides.
-	maxLanes = 16
+	// maxLarge bounds the large calls that one side sends at a time, and again the
+	// large results; those beyond it wait.
+	maxLarge = 64
+	// maxArrivals bounds the large payloads that are on their way here, with
+	// bulkAhead bytes of each that no budget counts; one more is refused. It leaves
+	// room for what maxLarge allows twice.
+	maxArrivals = 256
+	// spareStreams is how many more streams of the peer are read than may carry
+	// items.
+	spareStreams = 16
 	// streamHeadTimeout bounds the time a stream that the peer opened may take
 	// to say what it is.
 	streamHeadTimeout = 10 * time.Second
@@ -112,7 +113,7 @@ const (
 	DefaultMaxLargeMemory = 256 << 20
 	DefaultMaxBuffered    = 1 << 20
 	DefaultWorkerIdle     = 10 * time.Second
-	DefaultStallTimeout   = 10 * time.Second
+	DefaultStallTimeout   = 5 * time.Second
 	DefaultLargeWait      = 5 * time.Second
 )
 
@@ -146,12 +147,12 @@ type ConnOptions struct {
 	// LargeWait is how long a large argument waits for memory. Default 5 s.
 	LargeWait time.Duration
 	// MaxBuffered bounds the bytes of small frames that wait to be written to
-	// the peer, per lane. At the bound callers, and workers with replies, wait
+	// the peer. At the bound callers, and workers with replies, wait
 	// until the peer has taken some or their context ends. Default 1 MiB.
 	MaxBuffered int
 	// StallTimeout is how long the part of a Conn that reads may wait to give
 	// an answer to a peer that reads nothing, before the session is given up.
-	// Default 10 s.
+	// Nothing else is read from that peer meanwhile. Default 5 s.
 	StallTimeout time.Duration
 	// WorkerIdle is how long a worker without work is kept. Default 10 s.
 	WorkerIdle time.Duration

@@ -142,8 +142,8 @@ func (s *started) unwantedLocked() (forget func()) {
 
 // forget tells the peer that the result of a call need not be kept.
 func (c *Conn) forget(id uint64) {
-	if l := c.lane.Load(); l != nil && id != 0 {
-		l.w.force(frameForget, id)
+	if id != 0 {
+		c.lane.force(frameForget, id)
 	}
 }
 

@@ -257,16 +257,14 @@ func TestPromisesOfAHostilePeer(t *testing.T) {
 	o, gate := promising(t)
 	close(gate)
 	c, raw := rawPair(t, o, ConnOptions{})
-	lane, r := rawLane(t, raw)
+	r := openLane(t, raw)
 	send := func(id uint64, object string, args []byte, keep bool, uses ...promiseUse) {
 		t.Helper()
 		call := &Call{Object: naming.Name(object), Args: Payload{Data: args}, building: &building{uses: uses}}
 		if keep {
 			call.keep = new(started)
 		}
-		if _, err := lane.Write(append(appendRequest(nil, id, 0, call), args...)); err != nil {
-			t.Fatal(err)
-		}
+		r.Write(append(appendRequest(nil, id, 0, call), args...))
 	}
 	refused := func(id uint64, code Code, text string) {
 		t.Helper()
@@ -305,8 +303,8 @@ func TestPromisesOfAHostilePeer(t *testing.T) {
 	if h, _, payload := nextFrame(t, r); h.typ != frameReply || !bytes.Equal(payload, []byte{6}) {
 		t.Errorf("got %v with % x, want the reply", h.typ, payload)
 	}
-	lane.Write(appendSmallFrame(nil, frameForget, 3))
-	lane.Write(appendSmallFrame(nil, frameForget, 77))
+	r.Write(appendSmallFrame(nil, frameForget, 3))
+	r.Write(appendSmallFrame(nil, frameForget, 77))
 	send(10, "add", two, false, promiseUse{arg: 1, call: 3})
 	refused(10, FailedPrecondition, "is not kept here")
 	if n, size := keptBy(c); n != 0 || size != 0 || c.Err() != nil {

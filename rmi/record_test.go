@@ -17,8 +17,7 @@ import (
 // Conn would not.
 type rawCaller struct {
 	t      *testing.T
-	lane   transport.Stream
-	r      *frameReader
+	lane   *rawLane
 	nextID uint64
 }
 
@@ -31,8 +30,7 @@ func newRawCaller(t *testing.T, space *Space, h Handler) (*rawCaller, *Conn) {
 		c.Close()
 		sb.Close()
 	})
-	lane, r := rawLane(t, sb)
-	return &rawCaller{t: t, lane: lane, r: r, nextID: 1}, c
+	return &rawCaller{t: t, lane: openLane(t, sb), nextID: 1}, c
 }
 
 // send sends a call of method with a number.
@@ -40,16 +38,14 @@ func (c *rawCaller) send(method string, seq, least uint64) {
 	c.t.Helper()
 	call := callOf(method, nil)
 	call.token = callToken{seq, least}
-	if _, err := c.lane.Write(appendRequest(nil, c.nextID, 0, call)); err != nil {
-		c.t.Fatal(err)
-	}
+	c.lane.Write(appendRequest(nil, c.nextID, 0, call))
 	c.nextID++
 }
 
 // answer returns the result of the next call that is answered, or its error.
 func (c *rawCaller) answer() (string, *Error) {
 	c.t.Helper()
-	h, head, payload := nextFrame(c.t, c.r)
+	h, head, payload := nextFrame(c.t, c.lane)
 	if h.typ == frameError {
 		return "", decodeError(head)
 	}
@@ -119,7 +115,7 @@ func TestRecordsAnswerCopiesAlike(t *testing.T) {
 		a.wants("1")
 		for _, c := range []*rawCaller{a, b} {
 			c.send("plain", 1, 1)
-			h, head, payload := nextFrame(t, c.r)
+			h, head, payload := nextFrame(t, c.lane)
 			var rh replyHead
 			if err := rh.decode(head); err != nil || h.typ != frameReply || string(payload) != "1" || rh.metadata["n"] != "1" {
 				t.Errorf("got a %v with %q and %v, want the same answer", h.typ, payload, rh.metadata)
@@ -172,6 +168,9 @@ func TestRecordsKeepNoLargeAnswer(t *testing.T) {
 		a, _ := newRawCaller(t, space, h)
 		a.send("large", 1, 1)
 		synctest.Wait()
+		if h, _ := a.lane.next(); h.typ != frameReply || h.flags != flagApart {
+			t.Errorf("got %v with flags %#x, want a reply whose payload comes apart", h.typ, h.flags)
+		}
 		a.send("large", 1, 1)
 		a.refused(FailedPrecondition, Executed, "too large to be kept")
 		if s := space.Stats(); s.Records != 1 || s.RecordedBytes != 0 {

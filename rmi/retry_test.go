@@ -118,35 +118,64 @@ type cutSession struct {
 	left    atomic.Int64
 }
 
-func (s *cutSession) Open(ctx context.Context) (transport.Stream, error) {
-	return s.wrap(s.Session.Open(ctx))
-}
-
-func (s *cutSession) Accept(ctx context.Context) (transport.Stream, error) {
-	return s.wrap(s.Session.Accept(ctx))
-}
-
-func (s *cutSession) wrap(stream transport.Stream, err error) (transport.Stream, error) {
-	if err != nil || !s.limited {
-		return stream, err
+func (s *cutSession) Lane() transport.Lane {
+	if !s.limited {
+		return s.Session.Lane()
 	}
-	return &cutStream{Stream: stream, session: s}, nil
+	return &cutLane{Lane: s.Session.Lane(), session: s}
 }
 
-// cutStream is a stream of a cutSession.
-type cutStream struct {
-	transport.Stream
+// cutLane is the lane of a cutSession.
+type cutLane struct {
+	transport.Lane
 	session *cutSession
+	before  int         // bytes in the buffer when it was locked
+	short   atomic.Bool // some bytes were lost on their way
 }
 
-func (s *cutStream) Write(p []byte) (int, error) {
-	left := s.session.left.Add(-int64(len(p))) + int64(len(p))
-	if left >= int64(len(p)) {
-		return s.Stream.Write(p)
+// Given counts what was lost on its way.
+func (l *cutLane) Given() uint64 {
+	if l.short.Load() {
+		return 1 << 62
 	}
-	n, _ := s.Stream.Write(p[:max(left, 0)])
-	s.session.cut()
-	return n, transport.ErrReset
+	return l.Lane.Given()
+}
+
+func (l *cutLane) Lock(ctx context.Context, room int) ([]byte, error) {
+	b, err := l.Lane.Lock(ctx, room)
+	l.before = len(b)
+	return b, err
+}
+
+func (l *cutLane) TryLock(room int) ([]byte, bool, error) {
+	b, ok, err := l.Lane.TryLock(room)
+	if ok {
+		l.before = len(b)
+	}
+	return b, ok, err
+}
+
+func (l *cutLane) Unlock(b []byte, lone bool) uint64 {
+	n := int64(len(b) - l.before)
+	left := l.session.left.Add(-n) + n
+	if left >= n {
+		return l.Lane.Unlock(b, lone)
+	}
+	l.short.Store(true)
+	end := l.Lane.Unlock(b[:l.before+int(max(left, 0))], lone)
+	l.session.cut()
+	return max(end, 1)
+}
+
+func (l *cutLane) Bulk(ctx context.Context, tag uint64, data []byte) error {
+	n := int64(len(data))
+	left := l.session.left.Add(-n) + n
+	if left >= n {
+		return l.Lane.Bulk(ctx, tag, data)
+	}
+	l.Lane.Bulk(ctx, tag, data[:max(left, 0)])
+	l.session.cut()
+	return transport.ErrReset
 }
 
 // countingNode returns a node whose function "count" counts its calls by an id,

@@ -153,11 +153,7 @@ func TestServerKeepsSessionsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer bad.Close()
-	lane, err := bad.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	lane.Write([]byte{byte(streamLane), 0, 0, 0, 0})
+	openLane(t, bad).Write([]byte{0, 0, 0, 0})
 	waitFor(t, "the end of the bad session", bad.Done())
 	close(release)
 	if err := waitFor(t, "the good call", result); err != nil {

@@ -23,7 +23,7 @@ type TallyStats struct {
 	Opened uint64
 	// Dials counts the calls of [DialConn], DialFailures those that failed.
 	Dials, DialFailures uint64
-	// Conn sums what the Conns counted. Lanes and those in flight are of the
+	// Conn sums what the Conns counted. What is open or in flight is are of the
 	// Conns that live, everything else of all.
 	Conn ConnStats
 	// Session sums what their sessions counted. StreamsOpen is of those that
@@ -80,7 +80,7 @@ func (t *Tally) end(c *Conn) {
 	defer t.mu.Unlock()
 	delete(t.live, c)
 	t.past.add(c)
-	t.past.Conn.Lanes, t.past.Conn.ItemStreams = 0, 0
+	t.past.Conn.ItemStreams = 0
 	t.past.Conn.InFlightOut, t.past.Conn.InFlightIn, t.past.Session.StreamsOpen = 0, 0, 0
 }
 
@@ -94,21 +94,17 @@ func (s *TallyStats) add(c *Conn) {
 	sum.ItemStreams += n.ItemStreams
 	sum.Refused += n.Refused
 	sum.Dropped += n.Dropped
-	sum.Lanes += n.Lanes
 	sum.LargeSent += n.LargeSent
 	sum.LargeReceived += n.LargeReceived
 	sum.FramesSent += n.FramesSent
 	sum.FramesReceived += n.FramesReceived
-	sum.BytesSent += n.BytesSent
-	sum.BytesReceived += n.BytesReceived
-	sum.Flushes += n.Flushes
-	for i, size := range n.FlushSizes {
-		sum.FlushSizes[i] += size
-	}
 	t := c.session.Stats()
 	s.Session.BytesSent += t.BytesSent
 	s.Session.BytesReceived += t.BytesReceived
 	s.Session.Writes += t.Writes
+	for i, n := range t.WriteSizes {
+		s.Session.WriteSizes[i] += n
+	}
 	s.Session.StreamsOpened += t.StreamsOpened
 	s.Session.StreamsOpen += t.StreamsOpen
 }

@@ -89,12 +89,10 @@ func TestChainInAProcessIsRefused(t *testing.T) {
 func TestChainTooLongIsRefusedWhenItArrives(t *testing.T) {
 	c, raw := rawPair(t, echo, ConnOptions{})
 	_ = c
-	s, r := rawLane(t, raw)
+	r := openLane(t, raw)
 	call := callOf("x", nil)
 	call.Trail = Trail{Depth: MaxChain + 1, Correlation: "id", Recent: []string{"x.y on z"}}
-	if _, err := s.Write(appendRequest(nil, 1, 0, call)); err != nil {
-		t.Fatal(err)
-	}
+	r.Write(appendRequest(nil, 1, 0, call))
 	h, head, _ := nextFrame(t, r)
 	if h.typ != frameError {
 		t.Fatalf("got a %v, want an ERROR", h.typ)

@@ -9,17 +9,9 @@ import (
 // streamKind is the first byte of a stream: what the stream carries.
 type streamKind byte
 
-const (
-	// streamLane carries the opener's small requests and the peer's answers,
-	// for as long as the session lives.
-	streamLane streamKind = 1
-	// streamCall carries one large request, and back that it was taken.
-	streamCall streamKind = 2
-	// streamResult carries one large reply.
-	streamResult streamKind = 3
-	// streamItems carries a sequence that is an argument or a result.
-	streamItems streamKind = 4
-)
+// streamItems carries a sequence that is an argument or a result. Kinds 1 to 3 are
+// not used.
+const streamItems streamKind = 4
 
 // frameType says what a frame is.
 type frameType byte
@@ -39,6 +31,7 @@ const (
 	frameHold    frameType = 12
 	frameDrop    frameType = 13
 	frameForget  frameType = 14
+	frameGrant   frameType = 15
 )
 
 // String returns the name that the specification uses.
@@ -72,6 +65,8 @@ func (t frameType) String() string {
 		return "DROP"
 	case frameForget:
 		return "FORGET"
+	case frameGrant:
+		return "GRANT"
 	}
 	return fmt.Sprintf("frame type %d", byte(t))
 }
@@ -88,14 +83,20 @@ const (
 	flagKeep byte = 0x08
 	// flagPromises: arguments, or the object, are results of other calls.
 	flagPromises byte = 0x10
+	// flagApart, of a request or a reply: the payload does not follow the head, but
+	// comes as bulk data of the lane.
+	flagApart byte = 0x20
 )
+
+// flagOfReply of a GRANT: the payload is a reply's, not a request's.
+const flagOfReply byte = 0x01
 
 // flagsCritical are the flags that change what a frame means: a receiver that
 // does not know one must not act on the frame. flagsUnknown are those of them
 // that have no meaning in a request.
 const (
 	flagsCritical byte = 0xf0
-	flagsUnknown       = flagsCritical &^ flagPromises
+	flagsUnknown       = flagsCritical &^ flagPromises &^ flagApart
 )
 
 // frameHeader is what stands before the body of every frame.
@@ -124,6 +125,7 @@ const (
 	errBadHead     = wireError("a frame's head does not fit its body")
 	errFrameTooBig = wireError("a frame on a lane is too large")
 	errSameID      = wireError("two calls under way have the same id")
+	errNotGranted  = wireError("more of a large payload came than was granted")
 )
 
 // appendFrameHeader appends h to b.
@@ -153,6 +155,36 @@ func parseFrameHeader(b []byte) (frameHeader, int, error) {
 		return frameHeader{}, 0, varintError(k)
 	}
 	return h, n + k, nil
+}
+
+// laneFrame is a frame of the lane: its header, and how many bytes of its body are
+// there.
+type laneFrame struct {
+	frameHeader
+	bodyLen int
+}
+
+// parseLaneFrame reads a frame's header from the start of b and returns the bytes
+// that the frame takes up on the lane: 0 when b does not tell yet.
+func parseLaneFrame(b []byte) (laneFrame, int, error) {
+	h, n, err := parseFrameHeader(b)
+	if err != nil || n == 0 {
+		return laneFrame{}, 0, err
+	}
+	if h.flags&flagApart == 0 {
+		if h.size > maxFrame {
+			return laneFrame{}, 0, errFrameTooBig
+		}
+		return laneFrame{h, int(h.size)}, n + int(h.size), nil
+	}
+	head, k := uvarint(b[n:])
+	switch {
+	case k <= 0:
+		return laneFrame{}, 0, varintError(k)
+	case head > maxFrameHead || head+uint64(k) > h.size:
+		return laneFrame{}, 0, errBadHead
+	}
+	return laneFrame{h, k + int(head)}, n + k + int(head), nil
 }
 
 // varintError is the error for what [uvarint] returned: none when there was too

@@ -93,6 +93,14 @@ func appendRequest(b []byte, id uint64, timeout time.Duration, call *Call) []byt
 	return b
 }
 
+// appendRequestApart appends the frame of a request whose payload comes apart.
+func appendRequestApart(b []byte, id uint64, timeout time.Duration, call *Call) []byte {
+	start := len(b)
+	b = appendRequest(b, id, timeout, call)
+	b[start+1] |= flagApart
+	return b
+}
+
 // flags returns those of call's request.
 func (call *Call) flags() byte {
 	var f byte
@@ -213,6 +221,14 @@ func appendReply(b []byte, id uint64, r *Reply) []byte {
 	b = append(b, byte(r.Result.Type))
 	b = appendMetadata(b, r.Metadata)
 	return appendStreams(b, len(r.Result.streams))
+}
+
+// appendReplyApart appends the frame of a reply whose payload comes apart.
+func appendReplyApart(b []byte, id uint64, r *Reply) []byte {
+	start := len(b)
+	b = appendReply(b, id, r)
+	b[start+1] |= flagApart
+	return b
 }
 
 // decode reads the head of a reply. Its error becomes the outcome of the call.

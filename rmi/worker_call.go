@@ -28,8 +28,6 @@ type servedCall struct {
 	inlets    []itemSource
 	streaming bool
 
-	// lane is what the call came by; nil when it had a stream of its own.
-	lane *writer
 	// release gives back what the call holds besides args; may be nil.
 	release func()
 

@@ -263,6 +263,8 @@ func TestPeerThatBreaksTheProtocolLosesTheSession(t *testing.T) {
 		"control stream reset":   func(p rawPeer) { p.frame(1, 8, 1, 0, nil) },
 		"empty close":            func(p rawPeer) { p.control([]byte{byte(frameClose), 0}) },
 		"stop of nothing":        func(p rawPeer) { p.control([]byte{byte(frameStop), 0}) },
+		"a record too short":     func(p rawPeer) { p.Write([]byte{recordPiece, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7}) },
+		"bulk that was not sent": func(p rawPeer) { p.Write([]byte{recordTaken, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1}) },
 		"more streams than told": func(p rawPeer) { flood(p, 64) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,15 +18,18 @@ type Lane interface {
 
 	// Lock waits until fewer than room bytes wait to be written, or ctx ends, and
 	// locks the lane. Messages are to be appended to what it returns, and that
-	// given to Unlock at once. Errors, with the lane not locked: why the
-	// connection ended, and ctx's cause.
+	// given to Unlock at once. Errors, with the lane not locked: the session's
+	// cause, or, before that is known, what became of the connection; and ctx's
+	// cause.
 	Lock(ctx context.Context, room int) ([]byte, error)
 	// TryLock is Lock that does not wait: ok is false when there is no room.
 	TryLock(room int) (b []byte, ok bool, err error)
 	// Unlock unlocks the lane and has what was appended to b sent, as soon as the
-	// connection takes it and together with what others append meanwhile. It
-	// returns how many bytes of messages have been appended since the beginning.
-	Unlock(b []byte) (end uint64)
+	// connection takes it and together with what others append meanwhile. With
+	// lone, nobody else is likely to append just now, and it is sent in place if
+	// that needs no waiting: sooner, and at a higher price when others do append.
+	// It returns how many bytes of messages have been appended since the beginning.
+	Unlock(b []byte, lone bool) (end uint64)
 	// Given is how many of these bytes the connection has been given. Of those
 	// beyond them the peer has certainly seen nothing.
 	Given() uint64

@@ -109,7 +109,7 @@ func (l *pipeLane) tryLock(room int) (b []byte, taking <-chan struct{}, err erro
 }
 
 // Unlock implements Lane.
-func (l *pipeLane) Unlock(b []byte) (end uint64) {
+func (l *pipeLane) Unlock(b []byte, _ bool) (end uint64) {
 	l.total += uint64(len(b) - len(l.buf))
 	l.buf = b
 	end = l.total

@@ -25,10 +25,10 @@ func TestPipeLaneInABubble(t *testing.T) {
 		if _, err := lane.Lock(ctx, 1000); !errors.Is(err, errFull) || time.Since(begin) != time.Hour {
 			t.Errorf("lock: got %v after %v, want %v after an hour", err, time.Since(begin), errFull)
 		}
-		late, cancel := context.WithTimeoutCause(t.Context(), time.Hour, errGivenUp)
+		late, cancel := context.WithTimeoutCause(t.Context(), time.Hour, errHasty)
 		defer cancel()
-		if err := lane.Bulk(late, 1, make([]byte, 1)); !errors.Is(err, errGivenUp) || time.Since(begin) != 2*time.Hour {
-			t.Errorf("bulk: got %v after %v, want %v after two hours", err, time.Since(begin), errGivenUp)
+		if err := lane.Bulk(late, 1, make([]byte, 1)); !errors.Is(err, errHasty) || time.Since(begin) != 2*time.Hour {
+			t.Errorf("bulk: got %v after %v, want %v after two hours", err, time.Since(begin), errHasty)
 		}
 		done := make(chan error, 2)
 		var order []uint64
@@ -75,7 +75,7 @@ func TestPipeLaneDropsWhatComesAfterTheEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			map[string]Session{"here": a, "there": b}[closer].Close()
-			laneOf(a).Unlock(append(p, "late"...))
+			laneOf(a).Unlock(append(p, "late"...), false)
 			if got := r.said(); got != 0 {
 				t.Errorf("got %d bytes after the end", got)
 			}

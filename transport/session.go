@@ -2,7 +2,9 @@ package transport
 
 import (
 	"context"
+	"math/bits"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +21,8 @@ type Session interface {
 	// Accept waits for a stream that the peer opened. It returns the session's
 	// cause when it ended, or ctx's error.
 	Accept(ctx context.Context) (Stream, error)
+	// Lane is what the session carries beside its streams.
+	Lane() Lane
 	// Peer is what the other side said of itself in its hello.
 	Peer() Hello
 	// LocalAddr and RemoteAddr are the connection's addresses.
@@ -87,13 +91,35 @@ type Stream interface {
 // window of 256 KiB, from 33 KiB it comes to 264 KiB.
 const MaxPiece = 33 << 10
 
+// WriteBounds are the upper bounds, in bytes, of [Stats].WriteSizes.
+var WriteBounds = [...]int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20}
+
+// writeSizes counts writes by size.
+type writeSizes [len(WriteBounds) + 1]atomic.Uint64
+
+// count counts a write of n bytes.
+func (s *writeSizes) count(n int) {
+	i := max(0, (bits.Len(uint(n))-5)/2) // the bounds are the powers of four from 64 on
+	s[min(i, len(s)-1)].Add(1)
+}
+
+// load returns the counts.
+func (s *writeSizes) load() (sizes [len(WriteBounds) + 1]uint64) {
+	for i := range s {
+		sizes[i] = s[i].Load()
+	}
+	return sizes
+}
+
 // Stats counts a session's traffic since it was established.
 type Stats struct {
 	// BytesSent and BytesReceived include the multiplexer's own headers.
 	BytesSent, BytesReceived uint64
 	// Writes counts writes to the connection; BytesSent over Writes is the mean
-	// flush size.
-	Writes uint64
+	// flush size. WriteSizes are the same writes by size: entry i counts those of
+	// less than WriteBounds[i] bytes, the last all larger ones.
+	Writes     uint64
+	WriteSizes [len(WriteBounds) + 1]uint64
 	// StreamsOpened counts streams opened by either side; StreamsOpen those
 	// that are open now.
 	StreamsOpened uint64

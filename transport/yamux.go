@@ -123,6 +123,7 @@ func newYamuxSession(ctx context.Context, conn net.Conn, opts Options, peer gree
 		pulse:      pulse{interval: opts.KeepAliveInterval, silence: opts.PeerTimeout, stall: opts.WriteTimeout},
 		acceptDone: make(chan struct{}), terminated: make(chan struct{}),
 	}
+	s.wire.cause = s.Err
 	config := &yamux.Config{
 		AcceptBacklog:          s.limit + 1, // and the control stream
 		KeepAliveInterval:      time.Hour,   // unused, and must not be zero
@@ -210,6 +211,9 @@ func (s *yamuxSession) Accept(ctx context.Context) (Stream, error) {
 	return m, nil
 }
 
+// Lane implements Session.
+func (s *yamuxSession) Lane() Lane { return s.wire }
+
 // Peer implements Session.
 func (s *yamuxSession) Peer() Hello { return s.hello.clone() }
 
@@ -266,7 +270,7 @@ func (s *yamuxSession) Close() error {
 func (s *yamuxSession) Stats() Stats {
 	open, total := s.streams.counts()
 	stats := Stats{
-		BytesSent: s.wire.sent.Load(), BytesReceived: s.wire.received.Load(), Writes: s.wire.writes.Load(),
+		BytesSent: s.wire.sent.Load(), BytesReceived: s.wire.received.Load(), Writes: s.wire.writes.Load(), WriteSizes: s.wire.sizes.load(),
 		StreamsOpened: total, StreamsOpen: open, RoundTrip: time.Duration(s.roundTrip.Load()),
 	}
 	if at := s.wire.lastReceived.Load(); at != 0 {

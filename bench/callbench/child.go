@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"time"
 )
 
@@ -39,6 +40,23 @@ type answer struct {
 	Outcome *outcome `json:",omitempty"`
 	Usage   *usage   `json:",omitempty"`
 	Memory  *memory  `json:",omitempty"`
+}
+
+// profileCPU writes a CPU profile of this process, who it is in its name, if the
+// environment asks for it. What it returns ends that.
+func profileCPU(who string) (stop func()) {
+	prefix := os.Getenv("CALLBENCH_PROFILES")
+	if prefix == "" {
+		return func() {}
+	}
+	f, err := os.Create(prefix + "-" + who + ".cpu")
+	if err != nil || pprof.StartCPUProfile(f) != nil {
+		return func() {}
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}
 }
 
 // beServer is the server of c.

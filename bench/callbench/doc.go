@@ -4,8 +4,9 @@
 //	callbench [-quick] [-json FILE] [-out DIR]   measure everything, or the quick set
 //	callbench -sessions N                        what idle sessions and waiting calls take
 //
-// With CALLBENCH_PROFILES set to the beginning of a file name, the processes of a run
-// with -sessions write their heap and goroutine profiles there.
+// With CALLBENCH_PROFILES set to the beginning of a file name, the processes write
+// their CPU profiles there, and those of a run with -sessions their heap and goroutine
+// profiles.
 //
 // The contestants take turns: each round gives every contestant the same work
 // for the same time, one after another, so that noise of the machine hits all of

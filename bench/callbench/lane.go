@@ -5,10 +5,9 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 
+	"farcall.dev/internal/barelane"
 	"farcall.dev/rmi"
-	"farcall.dev/transport"
 )
 
 // serveLane serves calls on bare TCP connections.
@@ -30,7 +29,7 @@ func serveLane() (string, io.Closer, error) {
 				return
 			}
 			mu.Lock()
-			conns = append(conns, rmi.NewConn(bare(conn, false), objects, rmi.ConnOptions{}))
+			conns = append(conns, rmi.NewConn(barelane.New(conn.(*net.TCPConn)), objects, rmi.ConnOptions{}))
 			mu.Unlock()
 		}
 	}()
@@ -52,7 +51,7 @@ func dialLane(ctx context.Context, address string, _ int) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &laneClient{rmi.NewConn(bare(conn, true), nil, rmi.ConnOptions{})}, nil
+	return &laneClient{rmi.NewConn(barelane.New(conn.(*net.TCPConn)), nil, rmi.ConnOptions{})}, nil
 }
 
 func (c *laneClient) Echo(ctx context.Context, _ int, p []byte) ([]byte, error) {
@@ -60,37 +59,3 @@ func (c *laneClient) Echo(ctx context.Context, _ int, p []byte) ([]byte, error) 
 }
 
 func (c *laneClient) Close() error { return c.conn.Close() }
-
-// bare makes a session of conn that has a single stream: the connection itself.
-// Large payloads, which want a stream of their own, cannot go by it.
-func bare(conn net.Conn, opens bool) transport.Session {
-	a, _ := transport.Pipe(transport.Options{}, transport.Options{})
-	s := &bareSession{Session: a, conn: bareStream{conn.(*net.TCPConn)}}
-	s.used.Store(opens)
-	return s
-}
-
-// bareSession hands out its connection as the stream that one side opens and the
-// other accepts.
-type bareSession struct {
-	transport.Session
-	conn bareStream
-	used atomic.Bool // there is nothing to accept any more
-}
-
-func (s *bareSession) Open(context.Context) (transport.Stream, error) { return s.conn, nil }
-
-func (s *bareSession) Accept(ctx context.Context) (transport.Stream, error) {
-	if !s.used.Swap(true) {
-		return s.conn, nil
-	}
-	return s.Session.Accept(ctx)
-}
-
-func (s *bareSession) Close() error {
-	s.conn.Close()
-	return s.Session.Close()
-}
-
-// bareStream makes a TCP connection a stream.
-type bareStream struct{ *net.TCPConn }

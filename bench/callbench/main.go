@@ -27,6 +27,7 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
+		defer profileCPU(args[0] + "-" + args[1])()
 		if args[0] == "serve" {
 			return beServer(c)
 		}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"farcall.dev/rmi"
+	"farcall.dev/transport"
 )
 
 // AddConns adds what went over the connections to other processes: what an
@@ -35,9 +36,6 @@ func (m *Metrics) AddConns(fetch func() rmi.TallyStats) {
 		one("farcall_transport_streams_opened_total", typeCounter,
 			"Streams that either side opened.",
 			func(s rmi.TallyStats) float64 { return float64(s.Session.StreamsOpened) }),
-		one("farcall_rmi_lanes_open", typeGauge,
-			"Call lanes that are open: the streams that small calls share.",
-			func(s rmi.TallyStats) float64 { return float64(s.Conn.Lanes) }),
 		one("farcall_rmi_item_streams_open", typeGauge,
 			"Sequences of items that are under way, in either direction.",
 			func(s rmi.TallyStats) float64 { return float64(s.Conn.ItemStreams) }),
@@ -49,7 +47,7 @@ func (m *Metrics) AddConns(fetch func() rmi.TallyStats) {
 			func(s rmi.TallyStats) float64 { return float64(s.Conn.Dropped) }),
 		metric[rmi.TallyStats]{
 			Family: Family{Name: "farcall_rmi_frames_total", Type: typeCounter,
-				Help: "Frames that went over lanes and streams, by direction: sent or received.", Labels: []string{"direction"}},
+				Help: "Frames that went over sessions, by direction: sent or received.", Labels: []string{"direction"}},
 			emit: func(s rmi.TallyStats, put putFunc) {
 				put(float64(s.Conn.FramesSent), "sent")
 				put(float64(s.Conn.FramesReceived), "received")
@@ -57,7 +55,7 @@ func (m *Metrics) AddConns(fetch func() rmi.TallyStats) {
 		},
 		metric[rmi.TallyStats]{
 			Family: Family{Name: "farcall_rmi_large_payloads_total", Type: typeCounter,
-				Help: "Arguments and results that were large enough for a stream of their own, by direction.", Labels: []string{"direction"}},
+				Help: "Arguments and results that were too large to go among small calls, by direction.", Labels: []string{"direction"}},
 			emit: func(s rmi.TallyStats, put putFunc) {
 				put(float64(s.Conn.LargeSent), "sent")
 				put(float64(s.Conn.LargeReceived), "received")
@@ -73,10 +71,10 @@ func (m *Metrics) AddConns(fetch func() rmi.TallyStats) {
 
 // flushSizes makes the flush sizes a histogram.
 func flushSizes(s rmi.TallyStats) histogram {
-	h := histogram{count: s.Conn.Flushes, sum: float64(s.Conn.BytesSent), buckets: map[float64]uint64{}}
+	h := histogram{count: s.Session.Writes, sum: float64(s.Session.BytesSent), buckets: map[float64]uint64{}}
 	var below uint64
-	for i, bound := range rmi.FlushBounds {
-		below += s.Conn.FlushSizes[i]
+	for i, bound := range transport.WriteBounds {
+		below += s.Session.WriteSizes[i]
 		h.buckets[float64(bound)] = below
 	}
 	return h

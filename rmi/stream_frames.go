@@ -140,7 +140,6 @@ func (r *frameReader) extendWithin(out []byte, n, room uint64) ([]byte, error) {
 			if k, err = r.r.Read(free); k == 0 && err != nil {
 				return out, unexpected(err)
 			}
-			r.stats.bytesReceived.Add(uint64(k))
 		}
 		out = out[:len(out)+k]
 	}
@@ -198,7 +197,6 @@ func (r *frameReader) fill() error {
 	}
 	n, err := r.r.Read(r.buf[r.end:])
 	r.end += n
-	r.stats.bytesReceived.Add(uint64(n))
 	if n > len(r.buf)/4 {
 		r.oversize = 0
 	}

@@ -2,10 +2,8 @@ package rmi
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"sync"
-	"time"
 
 	"farcall.dev/transport"
 )
@@ -74,47 +72,6 @@ func (w *writer) lock(ctx context.Context) error {
 	return w.lockedErr()
 }
 
-// lockWithin is lock for no longer than d; 0 means no bound but ctx.
-func (w *writer) lockWithin(ctx context.Context, d time.Duration) error {
-	if d == 0 {
-		return w.lock(ctx)
-	}
-	w.mu.Lock()
-	if w.err != nil || len(w.buf) < w.max {
-		return w.lockedErr()
-	}
-	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return w.lock(ctx)
-}
-
-// errStalled is why a session ends whose peer makes us answer and reads nothing.
-var errStalled = errors.New("peer took nothing that was sent to it for too long")
-
-// lockUrgent is lock for those who read from the peer: they must not wait for
-// callers and workers, so they have as much room again, and once that is full
-// too they wait for no longer than patience.
-func (w *writer) lockUrgent(patience time.Duration) error {
-	w.mu.Lock()
-	if w.err == nil && len(w.buf) >= 2*w.max {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		for w.err == nil && len(w.buf) >= 2*w.max {
-			room := w.roomLocked()
-			w.mu.Unlock()
-			select {
-			case <-room:
-			case <-w.closed:
-			case <-timer.C:
-				return errStalled
-			}
-			w.mu.Lock()
-		}
-	}
-	return w.lockedErr()
-}
-
 // lockedErr releases mu and returns why the writer is closed, if it is.
 func (w *writer) lockedErr() error {
 	if w.err != nil {
@@ -123,19 +80,6 @@ func (w *writer) lockedErr() error {
 		return err
 	}
 	return nil
-}
-
-// force appends a frame without a body whether there is room or not. It is for
-// those that follow a request of their own, which bounds their number.
-func (w *writer) force(typ frameType, id uint64) {
-	w.mu.Lock()
-	if w.err != nil {
-		w.mu.Unlock()
-		return
-	}
-	before := len(w.buf)
-	w.buf = appendSmallFrame(w.buf, typ, id)
-	w.unlock(before, 1)
 }
 
 // roomLocked returns what is closed when the buffer is taken next.
@@ -191,7 +135,6 @@ func (w *writer) flush() bool {
 	w.mu.Unlock()
 
 	_, err := w.stream.Write(out)
-	w.stats.flushed(len(out))
 	if err != nil {
 		w.close(err)
 		return false

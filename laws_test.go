@@ -19,7 +19,7 @@ var arrows = map[string]laws.Arrow{
 	"naming/namingtest": {Imports: []string{"naming"}},
 	"naming/etcd":       {Imports: []string{"naming"}},
 	"transport":         {},
-	"rmi":               {Imports: []string{"naming", "transport"}},
+	"rmi":               {Imports: []string{"naming", "transport"}, Tests: []string{"internal/barelane"}},
 
 	// Other people's protocols, and rules. xmlrpc and policy know nothing of a
 	// mesh.
@@ -49,6 +49,9 @@ var arrows = map[string]laws.Arrow{
 	"internal/gen":        {Imports: []string{"naming", "rmi"}},
 	"internal/gen/source": {Imports: []string{"internal/gen", "rmi"}, Tests: []string{".", "naming", "internal/gen/source/testdata/..."}},
 	"internal/telemetry":  {Imports: []string{"naming", "transport", "rmi", "internal/buildinfo"}, Tests: []string{"."}},
+
+	// What benchmarks compare sessions with.
+	"internal/barelane": {Imports: []string{"transport"}},
 
 	// What tests are made of.
 	"internal/laws":     {},

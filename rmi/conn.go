@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"farcall.dev/naming"
 	"farcall.dev/transport"
@@ -47,7 +48,7 @@ import (
 //
 // Locks. Conn.mu (the end), leave.mu, the lane's, writer.mu (the buffer of one
 // stream), a shard of a table, arrivals.mu, grants.mu, workers.mu, servedCall.mu,
-// budget.mu, itemStreams.mu, inlet.mu, keptResults.mu, started.mu, references.mu of a
+// expiry.mu, budget.mu, itemStreams.mu, inlet.mu, keptResults.mu, started.mu, references.mu of a
 // Space, and of a Session mu, numbers.mu and records.mu. No
 // goroutine holds two of them, so there is no order to keep.
 //
@@ -89,6 +90,8 @@ type Conn struct {
 
 	lastID  atomic.Uint64
 	pending table[*pendingCall]
+	expiry  expiry
+	swept   func()       // sweep
 	waiters sync.Pool    // of *pendingCall
 	out     atomic.Int64 // calls of this side that have not returned
 	serving table[*servedCall]
@@ -139,6 +142,7 @@ func NewConn(session transport.Session, h Handler, opts ConnOptions) *Conn {
 	if c.buffers == nil {
 		c.buffers = new(buffers)
 	}
+	c.expiry.base, c.swept = time.Now(), c.sweep
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.largeArgs.free, c.largeResults.free = opts.MaxLargeMemory, opts.MaxLargeMemory
 	c.workers.serve, c.workers.idle = c.serve, opts.WorkerIdle
@@ -209,6 +213,7 @@ func (c *Conn) run() {
 	c.mu.Lock()
 	c.ended = true
 	c.mu.Unlock()
+	c.expiry.end()
 	c.arrivals.close()
 	for _, p := range c.pending.close() {
 		p.fail(c, cause)

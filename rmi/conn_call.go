@@ -16,10 +16,9 @@ type pendingCall struct {
 	reply Reply
 	err   *Error
 
-	// timer, once made, bounds the wait of calls with a Timeout; timed says that
-	// it runs.
-	timer *time.Timer
-	timed bool
+	// due is when its Timeout has passed, as in expiry; 0 for none. It is set
+	// before the call is in the table.
+	due int64
 	// end is where among the lane's bytes the request ends; 0 before it was
 	// appended, and pendingSent when that is not known.
 	end atomic.Uint64
@@ -44,17 +43,6 @@ func (p *pendingCall) fail(c *Conn, cause error) {
 		err = refusal(Unavailable, "the connection to %s broke before the call was sent: %w", c.peerName(), cause)
 	}
 	p.complete(Reply{}, err)
-}
-
-// expireAfter returns what gets a value when d has passed.
-func (p *pendingCall) expireAfter(d time.Duration) <-chan time.Time {
-	p.timed = true
-	if p.timer == nil {
-		p.timer = time.NewTimer(d)
-	} else {
-		p.timer.Reset(d)
-	}
-	return p.timer.C
 }
 
 // Handle sends call to the peer and waits for the reply, for as long as ctx
@@ -94,13 +82,15 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 		most = timeout
 	}
 	p := c.newPending()
-	var expired <-chan time.Time
 	if most > 0 {
-		expired = p.expireAfter(most)
+		p.due = c.expiry.due(most)
 	}
 	id := c.lastID.Add(1)
 	if !c.pending.put(id, p) {
 		return Reply{}, c.notSent(ctx, call, c.Err())
+	}
+	if most > 0 {
+		c.expiry.expect(p.due, c.swept)
 	}
 	b, lerr := c.lane.lock(ctx, most)
 	if lerr != nil {
@@ -120,18 +110,31 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 		call.keep.sentBy(c, id)
 	}
 
-	select {
-	case <-p.done:
+	if !p.wait(ctx) {
+		if _, mine := c.pending.take(id); !mine {
+			return c.outcome(p) // the reply came at the same moment
+		}
+	} else if p.err != errTimeUp {
 		return c.received(p)
-	case <-expired:
-	case <-ctx.Done():
-	}
-	if _, mine := c.pending.take(id); !mine {
-		return c.outcome(p) // the reply came at the same moment
 	}
 	c.reuse(p)
 	c.gaveUpOn(id)
 	return Reply{}, c.gaveUp(ctx, call)
+}
+
+// wait waits until the call is complete, or reports false when ctx ends before.
+func (p *pendingCall) wait(ctx context.Context) bool {
+	gaveUp := ctx.Done()
+	if gaveUp == nil {
+		<-p.done
+		return true
+	}
+	select {
+	case <-p.done:
+		return true
+	case <-gaveUp:
+		return false
+	}
 }
 
 // laneCause returns why the lane cannot be sent on, given what it said: the
@@ -221,10 +224,7 @@ func (c *Conn) newPending() *pendingCall {
 
 // reuse keeps p for another call. Nobody may be able to complete it any more.
 func (c *Conn) reuse(p *pendingCall) {
-	if p.timed {
-		p.timed = false
-		p.timer.Stop()
-	}
+	p.reply, p.err, p.due = Reply{}, nil, 0
 	c.waiters.Put(p)
 }
 
@@ -238,8 +238,11 @@ func (c *Conn) outcome(p *pendingCall) (Reply, error) {
 // received returns what came of p, whose done has been read.
 func (c *Conn) received(p *pendingCall) (Reply, error) {
 	reply, err := p.reply, p.err
-	p.reply, p.err = Reply{}, nil
 	c.reuse(p)
+	if err == errTimeUp {
+		own := *err
+		err = &own
+	}
 	if err != nil {
 		return Reply{}, err
 	}

@@ -183,7 +183,7 @@ func (c *Conn) invoke(s *servedCall) (reply Reply, failure *Error) {
 	switch {
 	case s.late():
 		return Reply{}, refusal(DeadlineExceeded, "call %s: the deadline passed before the call could start", target(&s.call))
-	case s.Err() != nil:
+	case s.unwanted():
 		return Reply{}, refusal(Canceled, "call %s: the caller gave up before the call could start", target(&s.call))
 	case c.handler == nil:
 		return Reply{}, refusal(Unimplemented, "call %s: this node serves nothing on this connection", target(&s.call))

@@ -59,6 +59,21 @@ func (t *table[V]) take(id uint64) (V, bool) {
 	return v, ok
 }
 
+// sweep calls f with each call, and removes those for which it says so. f must not
+// use the table.
+func (t *table[V]) sweep(f func(V) (remove bool)) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for id, v := range s.calls {
+			if f(v) {
+				delete(s.calls, id)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
 // close empties the table for good and returns what was in it.
 func (t *table[V]) close() []V {
 	var all []V

@@ -3,6 +3,7 @@ package rmi
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,4 +179,34 @@ func TestRouterTimeoutCountsAllOfTheWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// All timeouts of a connection have one timer: each call must end at its own time,
+// whatever others were due before or after.
+func TestConnTimeoutsEndEachAtItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := connPair(t, nil, HandlerFunc(func(ctx context.Context, _ *Call) (Reply, error) {
+			<-ctx.Done()
+			return Reply{}, ctx.Err()
+		}), ConnOptions{}, ConnOptions{})
+		var all sync.WaitGroup
+		for round := range 3 {
+			for _, timeout := range []time.Duration{3 * time.Second, time.Second, 5 * time.Second, 2 * time.Second, time.Second, 4 * time.Second} {
+				all.Go(func() {
+					start := time.Now()
+					call := callOf("wait", nil)
+					call.Timeout = timeout
+					_, err := a.Handle(t.Context(), call)
+					if took := time.Since(start); failure(t, err).Code != DeadlineExceeded || took != timeout {
+						t.Errorf("round %d: a call of %v ended after %v with %v", round, timeout, took, err)
+					}
+				})
+			}
+			<-time.After(1500 * time.Millisecond)
+		}
+		all.Wait()
+		if next := a.expiry.next.Load(); next != 0 {
+			t.Errorf("the timer runs, until %v, and no call waits", time.Duration(next))
+		}
+	})
 }

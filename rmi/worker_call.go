@@ -144,6 +144,13 @@ func (s *servedCall) late() bool {
 	return !s.deadline.IsZero() && !time.Now().Before(s.deadline)
 }
 
+// unwanted reports whether the peer wants no reply any more.
+func (s *servedCall) unwanted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.silent
+}
+
 // stdLocked returns the standard context behind s.
 func (s *servedCall) stdLocked() context.Context {
 	if s.std != nil {

@@ -37,12 +37,14 @@ func wayOf(flags byte) Way {
 	return OneWayTaken
 }
 
-// refuse tells the peer that a request was refused, if it wants to know, and counts
-// it if not.
+// refuse tells the peer that a request was refused, if it wants to know or waits
+// for GRANT, and counts one whose caller is not told.
 func (c *Conn) refuse(h frameHeader, refused *Error) error {
 	if wayOf(h.flags) == OneWay {
 		c.stats.dropped.Add(1)
-		return nil
+		if h.flags&flagApart == 0 || h.size <= bulkAhead {
+			return nil
+		}
 	}
 	return c.lane.urgent(func(b []byte) []byte { return appendError(b, h.id, refused, false) })
 }

@@ -82,6 +82,38 @@ func TestOneWayTakenLearnsOfARefusal(t *testing.T) {
 	}
 }
 
+// A large one-way call that is refused does not wait for the rest to be asked for.
+func TestOneWayLargeEndsWhenRefused(t *testing.T) {
+	h, began, release := held()
+	for name, opts := range map[string]ConnOptions{
+		"too many":  {MaxInFlight: 1},
+		"too large": {MaxInFlight: 2, MaxPayload: bulkAhead},
+		"no memory": {MaxInFlight: 2, MaxPayload: 2 * bulkAhead, MaxLargeMemory: 2 * bulkAhead, LargeWait: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := connPair(t, nil, h, ConnOptions{}, opts)
+			if _, err := a.Handle(t.Context(), oneWay(OneWay, "wait", make([]byte, bulkAhead))); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "the call", began)
+			for range 2 {
+				sent := make(chan error, 1)
+				go func() {
+					_, err := a.Handle(t.Context(), oneWay(OneWay, "more", make([]byte, 2*bulkAhead)))
+					sent <- err
+				}()
+				if err := waitFor(t, "the refused call", sent); err != nil {
+					t.Errorf("got %v, want none: nobody is told", err)
+				}
+			}
+			if got := b.Stats().Dropped; got != 2 {
+				t.Errorf("got %d dropped, want 2", got)
+			}
+		})
+	}
+	close(release)
+}
+
 // A flood of one-way calls costs the server no more than its limit allows.
 func TestOneWayFloodIsDroppedAndCounted(t *testing.T) {
 	const n, limit, size = 30_000, 100, 1024

@@ -1,6 +1,7 @@
 // Package transport gives two nodes an authenticated, multiplexed session: one
 // connection that carries any number of independent byte streams, each opened
-// by either side.
+// by either side, and beside them a [Lane] of messages and bulk data in each
+// direction.
 //
 // [Dial], [Client] and [Server] make a [Session] over a connection, by a
 // preface, a hello from each side, and then yamux; [Pipe] makes a pair of them
@@ -48,12 +49,50 @@
 // A field that is left out has its zero value; for key 4 that means 1024. A key
 // other than 3 comes at most once. Unknown keys are skipped.
 //
+// # Frames and records
+//
+// From here on each direction is a run of yamux's frames, of version 0 of its framing,
+// and of records. A record stands between two frames or records, never inside one.
+// The first byte tells them apart: 0 begins a frame, its version; a record begins
+// with its kind.
+//
+//	offset  size  record
+//	0       1     kind
+//	1       3     length n of the body
+//	4       n     body
+//
+//	kind 1  lane   bytes of the sender's messages, which follow those of its
+//	               lane records before
+//	kind 2  piece  a tag, 8 bytes, and bulk data, which follows that of the pieces
+//	               before with the same tag
+//	kind 3  taken  how many bytes of bulk data have arrived on this connection,
+//	               of all tags, as 8 bytes; what follows them is skipped
+//
+// Records of the kinds 4 to 15 are for later versions and are skipped. A first byte
+// of 16 or more, a piece or taken of less than 8 bytes, and a taken that says less
+// than the one before it or more than was sent, break the protocol. Golden bytes are
+// in testdata/records.hex.
+//
+// Either side may send records as soon as the opening is over. What they hold is not
+// looked at here: where a message ends, and which tags there are, is for the protocol
+// above. A lane record may end anywhere in a message. Messages come in the order in
+// which they were sent, and so do the pieces of one tag; pieces of different tags take
+// turns. Messages may overtake bulk data that was sent before them; bulk data does not
+// overtake messages.
+//
+// A receiver sends taken each time that 131072 bytes of bulk data or more have
+// arrived since the last one, tag bytes not counted; bulk data that nobody wants
+// arrives like any other. A sender has no more under way, sent and not said to be
+// taken, than its window. How large that is is its own affair, but with less than
+// 131072 bytes under way it would wait in vain; here it is twice what the path was
+// seen to hold, 512 KiB at least and 32 MiB at most. Pieces hold up to 256 KiB here,
+// and less where writing one takes long. Messages have no window.
+//
 // # Streams
 //
-// From here on both directions are yamux, version 0 of its framing, the client
-// with odd stream ids. No data frame is longer than 33 KiB ([MaxPiece]). The
-// sides settle on the lower of the two numbers of streams: neither opens a
-// stream when that many are open, whoever opened them, and a peer that opens
+// The client's streams have odd ids. No data frame is longer than 33 KiB
+// ([MaxPiece]). The sides settle on the lower of the two numbers of streams: neither
+// opens a stream when that many are open, whoever opened them, and a peer that opens
 // more than twice that number loses the session. yamux's own pings and go-away
 // frames are answered and not sent; its initial window is 256 KiB.
 //

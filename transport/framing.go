@@ -16,6 +16,9 @@ const (
 	// are not known are skipped, so that versions can meet.
 	maxRecordKind = 15
 
+	// maxRecordBody is the longest that may follow a record's header.
+	maxRecordBody = 1<<24 - 1
+
 	laneHeader  = 4
 	pieceHeader = laneHeader + 8
 )

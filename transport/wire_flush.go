@@ -195,13 +195,30 @@ func (w *wire) take(holds bool) (some bool, err error) {
 }
 
 // takeLaneLocked swaps the lane's buffers and returns the full one, a whole
-// record.
+// record, or several where one cannot hold all.
 func (w *wire) takeLaneLocked() []byte {
 	b := w.lane
-	putRecord(b, recordLane, len(b)-laneHeader)
+	if len(b) <= laneHeader+maxRecordBody {
+		putRecord(b, recordLane, len(b)-laneHeader)
+	} else {
+		b = laneRecords(b[laneHeader:])
+	}
 	w.lane, w.laneSpare = w.laneSpare[:0], nil
 	w.laneGiven = w.laneEnd
 	w.openRoomLocked()
+	return b
+}
+
+// laneRecords returns messages as records.
+func laneRecords(messages []byte) []byte {
+	b := make([]byte, 0, len(messages)+(len(messages)/maxRecordBody+1)*laneHeader)
+	for len(messages) > 0 {
+		n := min(len(messages), maxRecordBody)
+		b = append(b, make([]byte, laneHeader)...)
+		putRecord(b[len(b)-laneHeader:], recordLane, n)
+		b = append(b, messages[:n]...)
+		messages = messages[n:]
+	}
 	return b
 }
 

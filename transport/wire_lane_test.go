@@ -88,6 +88,22 @@ func TestWireMessagesOvertakeBulkData(t *testing.T) {
 	}
 }
 
+// More messages than one record can hold go in several.
+func TestWireMessagesOfManyMegabytes(t *testing.T) {
+	near, far := tcpConn(t)
+	a, b := join(t, near, far, Options{}, Options{})
+	r := newLaneLog(t)
+	b.Lane().Serve(r)
+	want := content(1, 2*maxRecordBody+3)
+	say(t, a.Lane(), want)
+	say(t, a.Lane(), []byte("after"))
+	want = append(want, "after"...)
+	eventually(t, "all came", func() bool { return r.said() >= len(want) || b.Err() != nil })
+	if !bytes.Equal(r.messages, want) {
+		t.Errorf("got %d bytes, %v, want the %d that were sent", len(r.messages), b.Err(), len(want))
+	}
+}
+
 // Bulk that is given up while the socket takes nothing has its data back at once,
 // and what is on its way goes on as it was.
 func TestWireBulkGivenUpWhileTheSocketIsFull(t *testing.T) {

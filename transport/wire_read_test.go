@@ -146,6 +146,23 @@ func TestWireReadTellsRecordsAndFramesApart(t *testing.T) {
 	}
 }
 
+// A record's beginning that the buffer's end cuts in two is put together.
+func TestWireReadAcrossItsBuffer(t *testing.T) {
+	var in, want []byte
+	for i := range 200 {
+		p := content(uint64(i), i)
+		in = append(in, wireRecord(recordLane, len(p), p)...)
+		in = append(in, wireRecord(recordPiece, 9, eight(1), []byte("x"))...)
+		want = append(want, p...)
+	}
+	for size := 1; size < 2*readStart; size += 3 {
+		got, err := hear(t, in, size, 100)
+		if !sameRuns(got, []run{{"message", want}}) || err != io.EOF {
+			t.Fatalf("in cuts of %d: got %d runs, %v, want all messages", size, len(got), err)
+		}
+	}
+}
+
 func sameRuns(a, b []run) bool {
 	if len(a) != len(b) {
 		return false

@@ -95,7 +95,9 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	b, lerr := c.lane.lock(ctx, most)
 	if lerr != nil {
 		if _, mine := c.pending.take(id); !mine {
-			return c.outcome(p)
+			if <-p.done; p.err != errTimeUp {
+				return c.received(p)
+			}
 		}
 		c.reuse(p)
 		return Reply{}, c.notSent(ctx, call, c.laneCause(lerr))

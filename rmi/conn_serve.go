@@ -105,6 +105,7 @@ func (c *Conn) newServed(h frameHeader, rh *requestHead, object, method string) 
 // release gives back what an admitted call holds.
 func (c *Conn) release(s *servedCall) {
 	c.buffers.release(s.args)
+	c.buffers.release(s.result)
 	if s.inlets != nil && !s.streaming {
 		dropSources(s.inlets, errCallOver)
 	}

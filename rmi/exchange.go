@@ -17,13 +17,16 @@ const maxKeptArgs = 32 << 10
 // next exchange of the Space uses them.
 type exchange struct {
 	call  Call
-	args  []byte // its encoded arguments
-	space *Space // may be nil
+	args  []byte  // its encoded arguments, up to maxKeptArgs
+	large *[]byte // they, if they are larger; nil if not
+	space *Space  // may be nil
 }
 
 // exchanges are those that have ended.
 type exchanges struct {
 	pool sync.Pool // of *exchange
+	// large are for arguments of more than maxKeptArgs.
+	large buffers
 	// poison overwrites what is given back, so that a test sees who still
 	// reads it.
 	poison bool
@@ -51,10 +54,16 @@ func (x *exchange) over(reply *Payload) {
 	if x.space.exchanges.poison {
 		x.call.Object, x.call.Method = "poison", "poison"
 		x.call.Args.Data = x.args
-		for i, room := 0, x.args[:cap(x.args)]; i < len(room); i++ {
-			room[i] = 0xdb
+		for _, b := range [][]byte{x.args, x.largeArgs()} {
+			for i, room := 0, b[:cap(b)]; i < len(room); i++ {
+				room[i] = 0xdb
+			}
 		}
 		return // not used again, so that it stays so
+	}
+	if x.large != nil {
+		x.space.exchanges.large.release(x.large)
+		x.large = nil
 	}
 	if cap(x.args) > maxKeptArgs {
 		x.args = make([]byte, 0, 64)
@@ -74,11 +83,45 @@ func (x *exchange) run(ctx context.Context, h Handler, object naming.Name, metho
 func (x *exchange) prepare(ctx context.Context, object naming.Name, method string, args []any) error {
 	vc := valueContext{space: x.space}
 	x.call.begin(ctx, object, method)
+	if size := largeSize(args); size > 0 && x.space != nil {
+		x.large = x.space.exchanges.large.take(size)
+		if err := x.call.encodeArgs((*x.large)[:0], &vc, args); err != nil {
+			return err
+		}
+		*x.large = x.call.Args.Data
+		return nil
+	}
 	if err := x.call.encodeArgs(x.args[:0], &vc, args); err != nil {
 		return err
 	}
 	x.args = x.call.Args.Data // what is in the call may become another's
 	return nil
+}
+
+// largeArgs returns the encoded arguments if they are large.
+func (x *exchange) largeArgs() []byte {
+	if x.large == nil {
+		return nil
+	}
+	return *x.large
+}
+
+// largeSize returns the room that args take, encoded, when bytes and text make
+// them large; else 0.
+func largeSize(args []any) int {
+	size := 0
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case []byte:
+			size += len(v)
+		case string:
+			size += len(v)
+		}
+	}
+	if size <= maxKeptArgs {
+		return 0
+	}
+	return size + maxHead*(len(args)+1)
 }
 
 // send sends the call.

@@ -17,7 +17,7 @@ func (p *plan) call(ctx context.Context, call *Call, codec Codec, fails *failure
 		if n != len(p.params) {
 			return nil, p.badArgs(&ArgumentCountError{Got: n})
 		}
-		return p.direct(ctx, args, fails)
+		return p.direct(ctx, call, args, fails)
 	}
 	if len(call.Args.streams) > 0 && codec == nil {
 		return nil, p.badArgs(&ValueError{Reason: "a sequence came as an argument, and it takes none"})

@@ -7,7 +7,7 @@ import (
 
 // directCall carries out a call without reflection. args are the arguments
 // after their head; there are as many as the method takes.
-type directCall func(ctx context.Context, args []byte, fails *failures) ([]byte, error)
+type directCall func(ctx context.Context, call *Call, args []byte, fails *failures) ([]byte, error)
 
 // directFor returns the direct call of p's function, or nil when its signature
 // is not one of the common ones: a string or bytes in, the same out, with or
@@ -37,7 +37,7 @@ func directFor(p *plan) directCall {
 
 // textCall is the direct call of f, a function of text.
 func textCall(p *plan, f func(context.Context, string) (string, error)) directCall {
-	return func(ctx context.Context, args []byte, fails *failures) ([]byte, error) {
+	return func(ctx context.Context, _ *Call, args []byte, fails *failures) ([]byte, error) {
 		h, err := readHead(args)
 		if err == nil && h.major != cborText {
 			err = p.notDirect(args)
@@ -71,14 +71,14 @@ func (p *plan) notDirect(args []byte) error {
 
 // bytesCall is the direct call of f, a function of bytes, which are f's to keep.
 func bytesCall(p *plan, f func(context.Context, []byte) ([]byte, error)) directCall {
-	return func(ctx context.Context, args []byte, fails *failures) ([]byte, error) {
+	return func(ctx context.Context, call *Call, args []byte, fails *failures) ([]byte, error) {
 		var arg []byte
 		h, err := readHead(args)
 		rest := args
 		if err == nil && h.major == cborBytes {
 			var body []byte
 			if body, rest, err = h.body(args); err == nil {
-				arg = cloneBytes(body)
+				arg = ownBytes(ctx, call, args, body)
 			}
 		} else if err == nil {
 			arg, rest, err = p.oddBytes(args)
@@ -96,8 +96,45 @@ func bytesCall(p *plan, f func(context.Context, []byte) ([]byte, error)) directC
 		case result == nil:
 			return append([]byte(nil), cborSimple<<5|infoNull), nil
 		}
-		return appendBytesItem(nil, result), nil
+		if len(result) <= LargePayload {
+			return appendBytesItem(nil, result), nil
+		}
+		return largeBytesItem(ctx, call, result), nil
 	}
+}
+
+// ownBytes returns what is in body, a part of args, for a method to keep: large
+// arguments that came by a connection in memory of their own are given away, and
+// everything else is copied.
+func ownBytes(ctx context.Context, call *Call, args, body []byte) []byte {
+	if len(body) > LargePayload {
+		if s := servedBy(ctx, call); s != nil && s.giveArgs(args) {
+			return body[:len(body):len(body)]
+		}
+	}
+	return cloneBytes(body)
+}
+
+// largeBytesItem encodes a large result, for a call that came by a connection in
+// memory that is used again when the result has been sent.
+func largeBytesItem(ctx context.Context, call *Call, result []byte) []byte {
+	s := servedBy(ctx, call)
+	if s == nil || s.result != nil {
+		return appendBytesItem(nil, result)
+	}
+	s.result = s.conn.buffers.take(maxHead + len(result))
+	*s.result = appendBytesItem(*s.result, result)
+	return *s.result
+}
+
+// servedBy returns the servedCall whose call is just this one, or nil: also when
+// its result is kept for other calls.
+func servedBy(ctx context.Context, call *Call) *servedCall {
+	s, _ := ctx.Value(servedKey{}).(*servedCall)
+	if s == nil || &s.call != call || s.conn == nil || s.call.building != nil || s.call.Args.Type == ContentBatch {
+		return nil
+	}
+	return s
 }
 
 // oddBytes decodes what may stand for bytes: null, or a list of small integers.

@@ -23,6 +23,9 @@ type servedCall struct {
 	id   uint64
 	call Call
 	args *[]byte // what call.Args is kept in; nil when it has memory of its own
+	// result is what a large result was encoded into; nil when it has other memory.
+	// Only the worker uses it.
+	result *[]byte
 	// inlets are the sequences of the arguments. They end with the call, or,
 	// when it is streaming, with the sequences of the result.
 	inlets    []itemSource
@@ -142,6 +145,17 @@ func (s *servedCall) running() bool {
 // late reports whether the deadline has passed.
 func (s *servedCall) late() bool {
 	return !s.deadline.IsZero() && !time.Now().Before(s.deadline)
+}
+
+// giveArgs gives the memory of the arguments away, and reports whether args, the
+// arguments as a method gets them, are in it and nothing else is. Only the worker
+// may call it.
+func (s *servedCall) giveArgs(args []byte) bool {
+	if s.args == nil || len(*s.args) == 0 || len(args) == 0 || &(*s.args)[len(*s.args)-1] != &args[len(args)-1] {
+		return false
+	}
+	s.args = nil
+	return true
 }
 
 // unwanted reports whether the peer wants no reply any more.

@@ -29,7 +29,7 @@ const (
 	// any of it has arrived, and payloadGrowth how many times what has arrived
 	// there may be after that.
 	payloadStep   = 2 << 20
-	payloadGrowth = 4
+	payloadGrowth = 32
 )
 
 // newFrameReader returns a reader of frames from r.

@@ -96,8 +96,8 @@ const (
 	minPiece    = 32 << 10
 	startPiece  = 64 << 10
 	maxPiece    = 256 << 10
-	pieceQuick  = int64(200 * time.Microsecond)
-	pieceTooBig = int64(2 * time.Millisecond)
+	pieceQuick  = int64(100 * time.Microsecond)
+	pieceTooBig = int64(500 * time.Microsecond)
 )
 
 // Bulk implements Lane.

@@ -91,13 +91,16 @@ type transfer struct {
 }
 
 // The bounds of a piece of bulk data, and how long writing one should take: the
-// time that a message which comes at the wrong moment waits for it.
+// time that a message which comes at the wrong moment waits for it. On a slow path
+// that is long, and the least piece small.
 const (
-	minPiece    = 32 << 10
-	startPiece  = 64 << 10
+	minPiece    = 64 << 10
+	slowPiece   = 16 << 10
+	startPiece  = 128 << 10
 	maxPiece    = 256 << 10
 	pieceQuick  = int64(100 * time.Microsecond)
 	pieceTooBig = int64(500 * time.Microsecond)
+	pieceSlow   = int64(10 * time.Millisecond)
 )
 
 // Bulk implements Lane.
@@ -199,8 +202,10 @@ func (w *wire) pieceWrittenLocked(err error) {
 	switch took := w.now() - o.began; {
 	case took < pieceQuick:
 		w.pieceSize = min(2*w.pieceSize, maxPiece)
+	case took > pieceSlow:
+		w.pieceSize = max(w.pieceSize/2, slowPiece)
 	case took > pieceTooBig:
-		w.pieceSize = max(w.pieceSize/2, minPiece)
+		w.pieceSize = max(w.pieceSize/2, min(w.pieceSize, minPiece))
 	}
 	t.inHand = false
 	switch {

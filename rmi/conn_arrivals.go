@@ -213,10 +213,7 @@ func (c *Conn) admitted(a *arrival) {
 	case whole:
 		a.whole(a.buf)
 	case size > bulkAhead:
-		err := c.lane.urgent(func(b []byte) []byte {
-			return appendFrameHeader(b, frameHeader{typ: frameGrant, flags: byte(tag & 1), id: tag >> 1})
-		})
-		if err != nil {
+		if err := c.lane.urgent(func(b []byte) []byte { return appendGrant(b, tag) }); err != nil {
 			c.laneEnded(err)
 		}
 	}

@@ -10,42 +10,24 @@
 // # The wire
 //
 // What follows is everything two implementations must agree on above package
-// transport, which specifies how a connection becomes a session: preface, hello
-// and streams. A number is an unsigned LEB128 varint as in encoding/binary, of
+// transport, which specifies how a connection becomes a session: preface, hello,
+// streams, and a lane of messages and bulk data. A number is an unsigned LEB128 varint as in encoding/binary, of
 // at most 10 bytes; a text is a number n and n bytes. Golden bytes are in
 // testdata/wire.
 //
-// # Streams
+// # Lane and streams
 //
-// Either side may call the other. The first byte of a stream says what its
-// opener uses it for; frames follow, in both directions.
+// Either side may call the other. Frames of both sides go by the lane of the
+// session, as its messages, from the session's beginning to its end; what is large
+// goes by it as bulk data, marked with a tag. Streams are for sequences alone. The
+// first byte of a stream says what its opener uses it for:
 //
-//	1  lane    the opener's small requests and the peer's answers to them, for
-//	           as long as the session lives
-//	2  call    one REQUEST with a payload of more than 32 KiB; TAKEN comes back,
-//	           or an ERROR
-//	3  result  one REPLY with a payload of more than 32 KiB; nothing comes back
 //	4  items   a sequence of values that belongs to a call; see Item streams
 //
-// A stream of another kind is closed unread. The kind and, on a call or result
-// stream, the head of the frame must arrive within 10 s; so must, on an items
-// stream, what it says of itself. A side opens its lane
-// before it first sends a small request; one is enough, and the two sides have
-// at most 16. A lane that ends takes the session with it.
-//
-// On a call stream the receiver answers TAKEN when it has all of the request and
-// will start the call, or an ERROR, which may come while the payload is still on
-// its way. Then both end the stream; the answer to a call that was taken comes
-// by a lane or a result stream. An opener that ends or resets the stream before
-// that gives the call up, and the receiver forgets it if anything of the request
-// is missing. An opener that gives up after it has sent all of the request waits
-// for TAKEN and then sends CANCEL by its lane. So streams are only held by what
-// is being transferred, and never by a call that is running.
-//
-// A side has at most 64 call streams and 64 result streams of its own open at a
-// time; of more than 256 streams that the peer has open, besides item
-// streams, the newest is closed unread; how many item streams there may be is each
-// node's to choose.
+// A stream of another kind is closed unread; 1 to 3 are not to be used again. The
+// kind, and what an items stream says of itself, must arrive within 10 s. How many
+// item streams there may be is each node's to choose; of more than that and 16 which
+// have not said what they are, the newest is closed unread.
 //
 // # Frames
 //
@@ -59,43 +41,54 @@
 //	type        id     body                  direction
 //	1  REQUEST  call   head and payload      caller to server
 //	2  REPLY    call   head and payload      server to caller
-//	3  ERROR    call   head                  server to caller
-//	4  CANCEL   call   empty                 caller to server, on a lane
-//	5  GOAWAY   0      head                  either, on a lane of its sender
+//	3  ERROR    call   head                  server to caller; and see Item streams
+//	4  CANCEL   call   empty                 caller to server; and see Item streams
+//	5  GOAWAY   0      head                  either
 //	6  PING     any    empty                 either
-//	7  PONG     PING's empty                 back on the same stream
-//	8  TAKEN    call   empty                 back on a call stream, or by a lane
+//	7  PONG     PING's empty                 back
+//	8  TAKEN    call   empty                 server to caller
 //	9  ITEM     0      one CBOR item         producer to consumer, on an items stream
 //	10 END      0      empty                 producer to consumer, on an items stream
 //	11 CREDIT   count  empty                 consumer to producer, on an items stream
-//	12 HOLD     list   head                  holder to owner, on a lane
-//	13 DROP     list   head                  holder to owner, on a lane
-//	14 FORGET   call   empty                 caller to server, on a lane
+//	12 HOLD     list   head                  holder to owner
+//	13 DROP     list   head                  holder to owner
+//	14 FORGET   call   empty                 caller to server
+//	15 GRANT    call   empty                 to who sends a large payload
 //
-// On a lane a body has at most 65 536 bytes. A frame of another type is skipped;
-// type 0 is never sent, and breaks the protocol. More may follow an empty body
-// in a later version, and is skipped. A receiver ignores unknown flags among the
-// lower four. One it does not know among the upper four changes what the frame
-// means: such a request is refused with UNIMPLEMENTED, such an answer fails its
-// call with INTERNAL. The flags of a REQUEST:
+// On the lane a body has at most 65536 bytes, unless flag 20 says that the payload
+// comes apart. A frame of another type is skipped; type 0 is never sent, and breaks
+// the protocol. More may follow an empty body in a later version, and is skipped. A
+// receiver ignores unknown flags among the lower four. One it does not know among the
+// upper four changes what the frame means: such a request is refused with
+// UNIMPLEMENTED, such an answer fails its call with INTERNAL. The flags of a REQUEST:
 //
-//	01  one way: no answer is wanted, not even an ERROR
-//	02  with 01: TAKEN, or an ERROR, comes back when the request was admitted, or
-//	    refused
+//	01  one way: no answer is wanted, not even an ERROR; but one whose body has
+//	    more than 262144 bytes gets the ERROR that refuses it, since its sender
+//	    waits for GRANT
+//	02  with 01: TAKEN, or an ERROR, comes back when the request was admitted and
+//	    all of it was there, or was refused
 //	04  the deadline bounds the wait for the reply, and not the item streams that
 //	    the reply brings
 //	08  the result is kept for requests that build on it, until FORGET
 //	10  an argument, or the object, is the result of another call: see Promises
+//	20  the payload comes apart: see Large payloads
+//
+// The flag of a REPLY; other frames do not have it:
+//
+//	20  the payload comes apart
+//
+// The flag of a GRANT:
+//
+//	01  the payload is that of a REPLY; else it is that of a REQUEST
 //
 // The flags of a HOLD:
 //
 //	01  the first of a list of all that the sender holds
 //	02  the last of that list
 //
-// An id is chosen by the caller, is not 0, and is used once per session and
-// caller; counting up keeps it short. The answer to a call may therefore come
-// on any stream. An answer that nobody waits for is dropped; a request with the
-// id of a call that is under way breaks the protocol.
+// An id is chosen by the caller, is not 0 and less than 2^63, and is used once per
+// session and caller; counting up keeps it short. An answer that nobody waits for is
+// dropped; a request with the id of a call that is under way breaks the protocol.
 //
 // A body with a head begins with the head's length h, a number, of at most
 // 24 576, and h bytes of head; what is left is the payload. A head is a few
@@ -160,6 +153,37 @@
 // impossible to tell where the next frame begins, a number that is too long, a
 // body that is too large, or a head longer than its body, ends the session.
 //
+// # Large payloads
+//
+// A payload of more than 32768 bytes goes apart from its frame, so that small frames
+// need not wait for it. The frame has flag 20 and ends on the lane after its head;
+// its length n still counts the payload. The payload follows as bulk data: of a
+// REQUEST with the tag 2 × id, of a REPLY with the tag 2 × id + 1. The frame goes
+// before its bulk data, and so comes before it. Other frames, CANCEL and the ERROR
+// that refuses the request among them, may overtake it.
+//
+// Of a payload of more than 262144 bytes so many are sent at once, and the rest after
+// GRANT, which the receiver sends when it has memory for all of it; a smaller one is
+// sent whole and gets no GRANT. A call starts when all of its request is there and has
+// its memory. What is more than the payload, or than was granted, breaks the protocol
+// as long as the payload is on its way. Bulk data with a tag that nothing is on its way
+// for is dropped, and a GRANT that nobody waits for is ignored.
+//
+// A request is refused as any other, perhaps while its payload is under way: the
+// receiver drops what still comes of that, and a sender that waits for GRANT sends
+// nothing more. One that waits longer for memory than its receiver likes, here 5 s, is
+// refused with RESOURCE_EXHAUSTED, not executed. A reply waits as long as its caller.
+//
+// CANCEL takes back a request of which something is missing: it is forgotten, not
+// executed, and not answered. What of it is still under way is dropped. CANCEL of a
+// call whose reply is being sent ends that: the rest is not sent, and its receiver
+// drops what was. A receiver that cannot take a reply, since it is too large, sends
+// CANCEL, too.
+//
+// A side sends at most 64 large requests and 64 large replies at a time; others wait.
+// With 256 on their way to it, it refuses one more request with RESOURCE_EXHAUSTED,
+// not executed, and fails the call of one more reply.
+//
 // # Calls
 //
 // The server measures the time left from the request's arrival, so that clocks
@@ -172,7 +196,7 @@
 // one of its limits; see [ConnOptions].
 //
 // When a session breaks, each waiting call fails with UNAVAILABLE: not executed
-// when its request had not been given to the session, otherwise possibly
+// when not all of its request had been given to the connection, otherwise possibly
 // executed.
 //
 // # Sessions
@@ -252,8 +276,8 @@
 // for each use a field of key 4: where the result goes, 0 for the object, which
 // the result must then be a reference to, or the number of an argument, counted
 // from 1, which holds null; the call's id; and which of several results is meant,
-// counted from 1, or 0 for the whole. That call's request must have come before,
-// as it has when both go by one lane. If that call fails, so does this one, not
+// counted from 1, or 0 for the whole. That call's REQUEST must have come before, be
+// its payload still on its way. If that call fails, so does this one, not
 // executed; when the reason is the result that it needs, the ERROR has the detail
 // "farcall-promise". FORGET ends the keeping, and the connection does. A side keeps at most
 // 1024 results.
@@ -278,9 +302,8 @@
 //
 // # Parting
 //
-// A side that wants to leave sends GOAWAY soon, on a lane that it opens for it if
-// need be. From then on neither side starts a call, but for those that the
-// methods that still run make on their caller. Each side sends GOAWAY done once
+// A side that wants to leave sends GOAWAY soon. From then on neither side starts a
+// call, but for those that the methods that still run make on their caller. Each side sends GOAWAY done once
 // every call it has sent is answered, every call it has received too, and its
 // item streams have ended. The leaver answers requests that crossed its GOAWAY as
 // any others. Once it has received done, and no call of either side is under way,

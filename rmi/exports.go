@@ -28,7 +28,7 @@ import (
 // ends when there is nothing more to say; see holdings.go.
 //
 // references.mu guards all of this, and nothing else is locked under it. It is
-// never held while user code runs or something is sent: the reader of a lane
+// never held while user code runs or something is sent: the reader of the lane
 // takes it.
 
 // references are what a Space knows of objects without a name.

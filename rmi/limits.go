@@ -68,12 +68,13 @@ const (
 	// calls, and maxCorrelation that of its correlation id.
 	maxChainText   = 1 << 10
 	maxCorrelation = 64
-	// maxFrameHead bounds a frame's head, maxFrame the body of a frame on a lane.
+	// maxFrameHead bounds a frame's head, maxFrame the body of a frame on the lane
+	// whose payload does not come apart.
 	maxFrameHead = 24 << 10
 	maxFrame     = 64 << 10
 	// maxErrorText bounds an error's message and its trace, each; longer text
-	// is cut, the trace also to the room that is left in the head. maxErrorDetails and maxErrorDetailSize bound its details; what
-	// does not fit is left out.
+	// is cut, the trace also to the room that is left in the head. maxErrorDetails
+	// and maxErrorDetailSize bound its details; what does not fit is left out.
 	maxErrorText       = 8 << 10
 	maxErrorDetails    = 32
 	maxErrorDetailSize = 4 << 10
@@ -87,8 +88,8 @@ const (
 	maxErrorHops    = 16
 	maxErrorHopSize = 2 << 10
 	maxErrorCalled  = 128
-	// maxInterned bounds the names that a lane remembers so as not to
-	// allocate them for each call.
+	// maxInterned bounds the names that a lane remembers so as not to allocate
+	// them for each call.
 	maxInterned = 256
 	// maxLarge bounds the large calls that one side sends at a time, and again the
 	// large results; those beyond it wait.
@@ -133,8 +134,9 @@ type ConnOptions struct {
 	// bounds all streams of a session.
 	MaxStreams int
 	// MaxPayload is the largest payload, and the largest item of a stream, in
-	// bytes, that is sent or taken. A larger one fails with RESOURCE_EXHAUSTED: on this side before anything is
-	// sent, from the peer without being read. The session lives on.
+	// bytes, that is sent or taken. A larger one fails with RESOURCE_EXHAUSTED: on
+	// this side before anything is sent, from the peer without being kept. The
+	// session lives on.
 	// Default 64 MiB.
 	MaxPayload int
 	// MaxLargeMemory bounds the bytes of large arguments that are held for the

@@ -188,7 +188,7 @@ func isUnfulfilled(err error) bool {
 // calls have been sent; nil when it cannot.
 func pipelined(ctx context.Context, call *Call, uses []promiseUse) *Call {
 	if len(call.Args.Data) > LargePayload {
-		return nil // it would not follow the others on the lane
+		return nil // so much is not sent before it is known that it is of use
 	}
 	ahead := *call
 	ahead.building = &building{uses: make([]promiseUse, len(uses))}

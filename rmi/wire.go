@@ -113,7 +113,7 @@ type frameHeader struct {
 const maxFrameHeader = 2 + 2*binary.MaxVarintLen64
 
 // wireError is how a peer broke the protocol so that nobody knows how to read
-// on. A lane ends with it, and the session too.
+// on. The session ends with it.
 type wireError string
 
 // Error returns the reason.
@@ -123,7 +123,7 @@ const (
 	errBadVarint   = wireError("a number is longer than 64 bits")
 	errBadType     = wireError("there is no frame type 0")
 	errBadHead     = wireError("a frame's head does not fit its body")
-	errFrameTooBig = wireError("a frame on a lane is too large")
+	errFrameTooBig = wireError("a frame is too large")
 	errSameID      = wireError("two calls under way have the same id")
 	errNotGranted  = wireError("more of a large payload came than was granted")
 )
@@ -270,6 +270,11 @@ func splitBody(body []byte) (head, payload []byte, err error) {
 // appendSmallFrame appends a frame that has no body, such as a CANCEL or a PING.
 func appendSmallFrame(b []byte, typ frameType, id uint64) []byte {
 	return appendFrameHeader(b, frameHeader{typ: typ, id: id})
+}
+
+// appendGrant appends the GRANT frame for the payload with that tag.
+func appendGrant(b []byte, tag uint64) []byte {
+	return appendFrameHeader(b, frameHeader{typ: frameGrant, flags: byte(tag) & flagOfReply, id: tag >> 1})
 }
 
 // leaving is what a GOAWAY frame says of its sender.

@@ -72,7 +72,7 @@ func timeoutMicros(timeout time.Duration) uint64 {
 }
 
 // appendRequest appends the frame of a request, all but the payload itself: for
-// a small call the caller appends it, for a large one it follows in pieces.
+// a small call the caller appends it, that of a large one comes apart.
 func appendRequest(b []byte, id uint64, timeout time.Duration, call *Call) []byte {
 	micros := timeoutMicros(timeout)
 	head := uvarintLen(micros) + textLen(len(call.Object)) + textLen(len(call.Method)) + 1 + metadataLen(call.Metadata)

@@ -43,6 +43,7 @@ func sampleFrames() map[string][]byte {
 		values: []errorValue{{"shop.OutOfStock", []byte{0xa1, 0x64, 'L', 'e', 'f', 't', 0x01}}},
 		Hops:   []Hop{{Node: "n2", Called: "shop.buy"}, {Node: "n3", Called: "order.place"}},
 	}
+	large := make([]byte, LargePayload+1)
 	plain, relayed := sampleReferences()
 	return map[string][]byte{
 		"request":       append(appendRequest(nil, 300, 1500*time.Millisecond, call), call.Args.Data...),
@@ -69,6 +70,10 @@ func sampleFrames() map[string][]byte {
 		"ping":          appendSmallFrame(nil, framePing, 7),
 		"pong":          appendSmallFrame(nil, framePong, 7),
 		"taken":         appendSmallFrame(nil, frameTaken, 300),
+		"request_apart": appendRequestApart(nil, 303, time.Second, &Call{Object: "shop.cart", Method: "add", Args: Payload{Data: large}}),
+		"reply_apart":   appendReplyApart(nil, 303, &Reply{Result: Payload{Data: large}, Metadata: Metadata{"cached": ""}}),
+		"grant":         appendGrant(nil, argsTag(303)),
+		"grant_reply":   appendGrant(nil, resultTag(303)),
 	}
 }
 

@@ -152,6 +152,52 @@ func TestOneWayFloodIsDroppedAndCounted(t *testing.T) {
 	}
 }
 
+// A flood over a real connection: while methods do not return, and while they do,
+// both ends together hold no more than what is in flight and in the buffers, and
+// every call is carried out or counted as dropped.
+func TestOneWayFloodStaysWithinItsMemory(t *testing.T) {
+	const most = 64 << 20 // 4096 calls in flight, with a stack of 8 KiB each, and buffers
+	release := make(chan struct{})
+	var ran atomic.Uint64
+	h := HandlerFunc(func(context.Context, *Call) (Reply, error) {
+		<-release
+		ran.Add(1)
+		return Reply{}, nil
+	})
+	sa, sb := realSessions(t)
+	a, b := NewConn(sa, nil, ConnOptions{}), NewConn(sb, h, ConnOptions{})
+	defer b.Close()
+	defer a.Close()
+	held := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc + m.StackInuse)
+	}
+	before := held()
+	call := oneWay(OneWay, "flood", make([]byte, 16))
+	for i := range floodCalls {
+		if _, err := a.Handle(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case i == floodCalls/2:
+			close(release)
+		case i%(floodCalls/10) == 0:
+			if grown := held() - before; grown > most {
+				t.Fatalf("after %d calls %d bytes are held, want at most %d", i, grown, most)
+			}
+		}
+	}
+	if _, err := a.Ping(t.Context()); err != nil { // every call has been read
+		t.Fatal(err)
+	}
+	waitUntil(t, "the calls that were admitted", func() bool { return !b.Busy() })
+	if s := b.Stats(); s.CallsIn != ran.Load() || s.CallsIn+s.Dropped != floodCalls || s.CallsIn < DefaultMaxInFlight {
+		t.Errorf("of %d calls %d were admitted, %d carried out and %d dropped", floodCalls, s.CallsIn, ran.Load(), s.Dropped)
+	}
+}
+
 func TestOneWayIsFinishedBeforeParting(t *testing.T) {
 	for _, size := range []int{10, LargePayload + 1} {
 		for _, leaver := range []string{"caller", "server"} {

@@ -6,3 +6,6 @@ package rmi
 // every stack that it has seen, and its own memory breaks when there are too many
 // (in ThreadSanitizer's StackDepot): after some hundred rounds in one process.
 const mostModelRounds = 24
+
+// floodCalls is how many calls a flood has.
+const floodCalls = 100_000

@@ -76,6 +76,8 @@ type Call struct {
 	token callToken
 	// replyOnly says that Timeout, and no deadline, bounds the call.
 	replyOnly bool
+	// until is when Timeout has passed, where who set that knows; else zero.
+	until time.Time
 	// keep, when not nil, learns where the call went, and has the result kept
 	// there for calls that build on it; building is what the call itself builds on.
 	keep     *started

@@ -83,7 +83,7 @@ func (c *Conn) Handle(ctx context.Context, call *Call) (Reply, error) {
 	}
 	p := c.newPending()
 	if most > 0 {
-		p.due = c.expiry.due(most)
+		p.due = c.expiry.dueAt(call.until, most)
 	}
 	id := c.lastID.Add(1)
 	if !c.pending.put(id, p) {

@@ -27,6 +27,14 @@ type expiry struct {
 // due returns the time d from now.
 func (e *expiry) due(d time.Duration) int64 { return int64(time.Since(e.base) + d) }
 
+// dueAt returns the time until, or, where that is zero, the time d from now.
+func (e *expiry) dueAt(until time.Time, d time.Duration) int64 {
+	if until.IsZero() {
+		return e.due(d)
+	}
+	return int64(until.Sub(e.base))
+}
+
 // expect has sweep called at the time at, or before. The call must be in its table.
 func (e *expiry) expect(at int64, sweep func()) {
 	if next := e.next.Load(); next != 0 && next <= at {

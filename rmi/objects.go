@@ -146,7 +146,7 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 			call.replyOnly = true
 		}
 	}
-	if err := ctx.Err(); err != nil {
+	if err := notBegun(ctx); err != nil {
 		e := Errorf(contextCode(err), "%v: not begun: %w", p, context.Cause(ctx))
 		e.Execution = NotExecuted
 		return Reply{}, e
@@ -194,6 +194,15 @@ func (o *Objects) carryOut(ctx context.Context, call *Call) (reply Reply, err er
 	reply = Reply{Result: vc.payload(result), Metadata: method.settle()}
 	reply.Result.Type = call.Args.Type
 	return reply, nil
+}
+
+// notBegun returns why a call should not begin: its context has ended. That the time
+// of a call of the peer is not up its worker has seen just now.
+func notBegun(ctx context.Context) error {
+	if s, ok := ctx.(*servedCall); ok && s.conn != nil && !s.unwanted() {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // find returns the plan that call is for.

@@ -129,8 +129,9 @@ func (r *Router) Handle(ctx context.Context, call *Call) (Reply, error) {
 	if given <= 0 {
 		call.Timeout = r.opts.Timeout
 	}
-	reply, err := r.route(ctx, call, timeAfter(call.Timeout))
-	call.Timeout = given
+	call.until = timeAfter(call.Timeout)
+	reply, err := r.route(ctx, call, call.until)
+	call.Timeout, call.until = given, time.Time{}
 	return reply, err
 }
 

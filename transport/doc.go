@@ -73,7 +73,8 @@
 // than the one before it or more than was sent, break the protocol. Golden bytes are
 // in testdata/records.hex.
 //
-// Either side may send records as soon as the opening is over. What they hold is not
+// The client may send records behind the frame that opens stream 1, see Control stream,
+// and the server as soon as the opening is over. What they hold is not
 // looked at here: where a message ends, and which tags there are, is for the protocol
 // above. A lane record may end anywhere in a message. Messages come in the order in
 // which they were sent, and so do the pieces of one tag; pieces of different tags take

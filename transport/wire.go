@@ -67,6 +67,9 @@ type wire struct {
 	window    pathWindow  // guarded by mu; bounds their difference
 	pieceSize int         // guarded by mu; the longest piece of bulk data now
 
+	// opening holds the lane back until a frame of yamux has gone: the peer has no
+	// receiver for the lane before that.
+	opening bool   // guarded by mu
 	rest    []byte // guarded by mu; what an inline write has left of its record
 	writing bool   // guarded by mu; the flusher or an inline write has bytes in hand
 	awake   bool   // guarded by mu; the flusher was told that there is something

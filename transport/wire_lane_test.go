@@ -88,6 +88,67 @@ func TestWireMessagesOvertakeBulkData(t *testing.T) {
 	}
 }
 
+// What a client says first waits until the control stream is open: before that the
+// server has no session, and nobody who could serve the lane.
+func TestWireHoldsTheLaneBackUntilTheControlStreamIsOpen(t *testing.T) {
+	near, far := memConn(t, memnet.New(memnet.Options{}))
+	defer far.Close()
+	rec := &writeLog{Conn: near, wrote: make(chan []byte, 16)}
+	w := newWire(rec)
+	defer w.Close()
+	w.opening = true
+	say(t, w, []byte("message"))
+	sent := make(chan error, 1)
+	go func() { sent <- w.Bulk(soon(t), 2, []byte("bulk")) }()
+	eventually(t, "the flusher has looked", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.transfers) > 0 && !w.awake
+	})
+	open := frames()[17:29]
+	w.Write(open)
+	var got []byte
+	for want := len(open) + laneHeader + 7 + pieceHeader + 4; len(got) < want; {
+		got = append(got, <-rec.wrote...)
+	}
+	if err := <-sent; err != nil {
+		t.Errorf("bulk: %v", err)
+	}
+	r, _, _ := parseRecord(got[len(open):])
+	if !bytes.HasPrefix(got, open) || r.kind != recordLane {
+		t.Errorf("got %q, want the frame, the message and the bulk data", got)
+	}
+}
+
+// A client that speaks at once is heard.
+func TestWireFirstMessageOfAClient(t *testing.T) {
+	for range 50 {
+		near, far := memConn(t, memnet.New(memnet.Options{}))
+		heard := make(chan *laneLog, 1)
+		go func() {
+			s, err := Server(context.Background(), far, Options{})
+			if err != nil {
+				t.Errorf("server: %v", err)
+				close(heard)
+				return
+			}
+			t.Cleanup(func() { s.Close() })
+			r := newLaneLog(t)
+			s.Lane().Serve(r)
+			heard <- r
+		}()
+		c, err := Client(context.Background(), near, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		say(t, c.Lane(), []byte("message"))
+		if r := <-heard; r != nil {
+			eventually(t, "the message came", func() bool { return r.said() == 7 })
+		}
+	}
+}
+
 // More messages than one record can hold go in several.
 func TestWireMessagesOfManyMegabytes(t *testing.T) {
 	near, far := tcpConn(t)

@@ -134,6 +134,7 @@ func newYamuxSession(ctx context.Context, conn net.Conn, opts Options, peer gree
 	start := yamux.Server
 	if client {
 		start = yamux.Client
+		s.wire.opening = true // the control stream comes first
 	}
 	var err error
 	if s.mux, err = start(s.wire, config); err != nil {

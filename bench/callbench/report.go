@@ -25,6 +25,8 @@ func (r *results) write(dir string) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", c.name, c.about)
 	}
+	b.WriteString("\n## Goals\n\nWhat Farcall is measured by. Why some are not reached, and where the limit is, stands in\n[where the time goes](performance.md).\n\n")
+	r.goalTable(&b)
 	b.WriteString("\n## Ratios\n\nFarcall's figure over the other's in the same round: the median, and the least and the\ngreatest of the rounds.\n\n")
 	r.ratioTable(&b)
 	b.WriteString("\n## Figures\n")

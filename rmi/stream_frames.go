@@ -18,7 +18,7 @@ type frameReader struct {
 const (
 	// readerStart is a reader's first buffer, so small because many a session is
 	// idle; readerKeep the largest that is kept whatever is read; readerMax the
-	// largest there is: it holds any frame of a lane.
+	// largest there is: it holds any frame but a large item.
 	readerStart = 512
 	readerKeep  = 4 << 10
 	readerMax   = maxFrame + maxFrameHeader
@@ -46,7 +46,7 @@ func (r *frameReader) kind() (streamKind, error) {
 	return streamKind(r.buf[r.start-1]), nil
 }
 
-// next returns the next frame of a lane. The body is the reader's and stays as
+// next returns the next frame, whose body is no longer than on the lane. The body is the reader's and stays as
 // it is until the next call. The error is io.EOF between frames,
 // io.ErrUnexpectedEOF inside one.
 func (r *frameReader) next() (frameHeader, []byte, error) {
@@ -59,34 +59,6 @@ func (r *frameReader) next() (frameHeader, []byte, error) {
 	}
 	body, err := r.take(int(h.size))
 	return h, body, err
-}
-
-// nextHead returns the next frame of a stream that carries a single call: its
-// header, its head as next would return it, and the length of the payload that
-// is yet to be read.
-func (r *frameReader) nextHead() (h frameHeader, head []byte, payload uint64, err error) {
-	if h, err = r.header(); err != nil || h.size == 0 {
-		return h, nil, 0, err
-	}
-	var n uint64
-	for {
-		var k int
-		if n, k = uvarint(r.buf[r.start:r.end]); k > 0 {
-			r.start += k
-			if n > maxFrameHead || n+uint64(k) > h.size {
-				return h, nil, 0, errBadHead
-			}
-			payload = h.size - n - uint64(k)
-			break
-		} else if k < 0 {
-			return h, nil, 0, errBadVarint
-		}
-		if err := r.fill(); err != nil {
-			return h, nil, 0, unexpected(err)
-		}
-	}
-	head, err = r.take(int(n))
-	return h, head, payload, err
 }
 
 // number reads a number that stands before the first frame of a stream.
@@ -106,31 +78,16 @@ func (r *frameReader) number() (uint64, error) {
 	}
 }
 
-// payload reads n bytes into memory of their own. The memory grows as they
-// arrive, so that a peer has to send what it makes us set aside.
-func (r *frameReader) payload(n uint64) ([]byte, error) {
-	out, err := r.extend(nil, n)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// extend is payload where out was read already. After an error what it returns
-// can be extended further.
+// extend reads on into out, memory of its own, until it has n bytes. It grows as they
+// arrive, so that a peer has to send what it makes us set aside. After an error what
+// it returns can be extended further.
 func (r *frameReader) extend(out []byte, n uint64) ([]byte, error) {
-	return r.extendWithin(out, n, n)
-}
-
-// extendWithin is extend into memory that has room for that many bytes in the
-// end, which are at least n.
-func (r *frameReader) extendWithin(out []byte, n, room uint64) ([]byte, error) {
 	if out == nil {
-		out = make([]byte, 0, min(room, payloadStep))
+		out = make([]byte, 0, min(n, payloadStep))
 	}
 	for uint64(len(out)) < n {
 		if len(out) == cap(out) {
-			out = appendBytes(make([]byte, 0, min(room, payloadGrowth*uint64(cap(out)))), out)
+			out = appendBytes(make([]byte, 0, min(n, payloadGrowth*uint64(cap(out)))), out)
 		}
 		free := out[len(out):min(uint64(cap(out)), n)]
 		k := copy(free, r.buf[r.start:r.end])

@@ -99,24 +99,23 @@ func TestFrameReaderTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestFrameReaderReadsLargePayloadsAsTheyArrive(t *testing.T) {
+func TestFrameReaderReadsLargeItemsAsTheyArrive(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 400_000)
-	reply := &Reply{Result: Payload{Data: data}}
-	stream := append(appendReply(nil, 9, reply), data...)
+	stream := append(appendFrameHeader(nil, frameHeader{typ: frameItem, size: uint64(len(data))}), data...)
 	r := newFrameReader(iotest.HalfReader(bytes.NewReader(stream)), new(counters))
-	h, _, size, err := r.nextHead()
-	if err != nil || h.id != 9 || size != uint64(len(data)) {
-		t.Fatalf("got id %d, %d bytes, %v, want 9 and %d bytes", h.id, size, err, len(data))
+	h, err := r.header()
+	if err != nil || h.size != uint64(len(data)) {
+		t.Fatalf("got %d bytes, %v, want %d", h.size, err, len(data))
 	}
-	if got, err := r.payload(size); err != nil || !bytes.Equal(got, data) {
+	if got, err := r.extend(nil, h.size); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("got %d bytes, %v, want the %d sent", len(got), err, len(data))
 	}
 
 	r = newFrameReader(bytes.NewReader(stream[:1000]), new(counters))
-	if _, _, size, err = r.nextHead(); err != nil {
+	if h, err = r.header(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.payload(size); err != io.ErrUnexpectedEOF || cap(got) > payloadStep {
+	if got, err := r.extend(nil, h.size); err != io.ErrUnexpectedEOF || cap(got) > payloadStep {
 		t.Errorf("got %v with %d bytes set aside, want an unexpected EOF and no more than %d", err, cap(got), payloadStep)
 	}
 }
@@ -271,12 +270,12 @@ func FuzzFrameReader(f *testing.F) {
 		}
 		r = newFrameReader(pieces(), new(counters))
 		for {
-			_, _, size, err := r.nextHead()
+			h, err := r.header()
 			if err != nil {
 				break
 			}
-			if b, err := r.payload(size); err != nil && cap(b) > 0 {
-				t.Fatal("got data and an error")
+			if b, err := r.extend(nil, h.size); uint64(len(b)) > h.size || err == nil && uint64(len(b)) < h.size {
+				t.Fatalf("got %d bytes of %d, %v", len(b), h.size, err)
 			} else if err != nil {
 				break
 			}

@@ -73,10 +73,10 @@
 // than the one before it or more than was sent, break the protocol. Golden bytes are
 // in testdata/records.hex.
 //
-// The client may send records behind the frame that opens stream 1, see Control stream,
-// and the server as soon as the opening is over. What they hold is not
-// looked at here: where a message ends, and which tags there are, is for the protocol
-// above. A lane record may end anywhere in a message. Messages come in the order in
+// The client may send records behind the frame that opens stream 1, see Control
+// stream, and the server as soon as the opening is over. What they hold is not looked
+// at here: where a message ends, and which tags there are, is for the protocol above.
+// A lane record may end anywhere in a message. Messages come in the order in
 // which they were sent, and so do the pieces of one tag; pieces of different tags take
 // turns. Messages may overtake bulk data that was sent before them; bulk data does not
 // overtake messages.

@@ -143,9 +143,11 @@ func TestWireFirstMessageOfAClient(t *testing.T) {
 		}
 		defer c.Close()
 		say(t, c.Lane(), []byte("message"))
-		if r := <-heard; r != nil {
-			eventually(t, "the message came", func() bool { return r.said() == 7 })
+		r := <-heard
+		if r == nil {
+			return
 		}
+		eventually(t, "the message came", func() bool { return r.said() == 7 })
 	}
 }
 

@@ -176,7 +176,7 @@ func (c *Conn) Shutdown(ctx context.Context) error {
 			err = context.Cause(ctx)
 		}
 	}
-	ended := c.Err() != nil
+	ended := c.Err() != nil || c.session.Err() != nil // which c learns of a moment later
 	c.Close()
 	if err == nil || ended {
 		return nil

@@ -53,7 +53,7 @@ func (o *outlet) start(key itemsKey, over func()) {
 		return
 	}
 	if o.w.lock(o.ctx) == nil {
-		o.w.unlock(len(o.w.buf), 0) // the first bytes go at once
+		o.w.unlock(0) // the first bytes go at once
 	}
 	go o.pump(over)
 }
@@ -180,19 +180,17 @@ func (o *outlet) send(item []byte) error {
 	if err := o.w.lock(o.ctx); err != nil {
 		return err
 	}
-	before := len(o.w.buf)
 	o.w.buf = appendFrameHeader(o.w.buf, frameHeader{typ: frameItem, size: uint64(len(item))})
 	for {
 		n := min(len(item), itemPiece)
 		o.w.buf = append(o.w.buf, item[:n]...)
-		o.w.unlock(before, 1)
+		o.w.unlock(1)
 		if item = item[n:]; len(item) == 0 {
 			return nil
 		}
 		if err := o.w.lock(o.ctx); err != nil {
 			return err
 		}
-		before = len(o.w.buf)
 	}
 }
 
@@ -202,14 +200,13 @@ func (o *outlet) finish(err error) {
 	if o.ctx.Err() != nil || o.w.lock(o.ctx) != nil {
 		return // nobody wants to know
 	}
-	before := len(o.w.buf)
 	if err == nil {
 		o.w.buf = appendSmallFrame(o.w.buf, frameEnd, 0)
 	} else {
 		o.w.buf = appendError(o.w.buf, 0, streamError(err), o.c.sendTrace)
 	}
 	taken := o.w.roomLocked()
-	o.w.unlock(before, 1)
+	o.w.unlock(1)
 	select {
 	case <-taken:
 	case <-o.w.closed:

@@ -145,9 +145,8 @@ func send(ctx context.Context, w *writer, b []byte) error {
 	if err := w.lock(ctx); err != nil {
 		return err
 	}
-	before := len(w.buf)
 	w.buf = append(w.buf, b...)
-	w.unlock(before, 1)
+	w.unlock(1)
 	return nil
 }
 

@@ -29,8 +29,6 @@ type writer struct {
 	buf      []byte        // frames that wait for the next write
 	spare    []byte        // the buffer of the last write, to be used again
 	oversize int           // writes in a row that used little of a large buffer
-	appended uint64        // bytes appended since the start
-	handed   uint64        // of these, bytes that the stream has been given
 	writing  bool          // the flusher is awake
 	room     chan struct{} // closed when buf was taken; nil while nobody waits
 	err      error
@@ -50,7 +48,7 @@ func newWriter(stream transport.Stream, limit int, stats *counters, first ...byt
 	return &writer{
 		stream: stream, stats: stats, max: limit,
 		wake: make(chan struct{}, 1), closed: make(chan struct{}),
-		buf: first, appended: uint64(len(first)),
+		buf: first,
 	}
 }
 
@@ -90,10 +88,9 @@ func (w *writer) roomLocked() <-chan struct{} {
 	return w.room
 }
 
-// unlock releases mu after frames, a number of them, were appended to buf, of
-// which before bytes were there already, and sees to it that they are sent.
-func (w *writer) unlock(before, frames int) {
-	w.appended += uint64(len(w.buf) - before)
+// unlock releases mu after frames, a number of them, were appended to buf, and sees
+// to it that they are sent.
+func (w *writer) unlock(frames int) {
 	wake := !w.writing
 	w.writing = true
 	w.mu.Unlock()
@@ -127,7 +124,6 @@ func (w *writer) flush() bool {
 	}
 	out := w.buf
 	w.buf, w.spare = w.spare[:0], nil
-	w.handed = w.appended
 	if w.room != nil {
 		close(w.room)
 		w.room = nil

@@ -1,13 +1,11 @@
 package transport
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
-// frameType is the type of a frame on the control stream.
+// frameType is the type of a control frame.
 type frameType uint64
 
 const (
@@ -20,11 +18,16 @@ const (
 )
 
 const (
-	maxControl = 1024 // the largest body of a control frame, in bytes
+	maxControl = 1024 // the longest control frame, in bytes; at most readStart
 	maxPing    = 16   // the largest body of a ping, in bytes
 )
 
-// controlFrame is a frame of the control stream.
+var (
+	errControl     = fmt.Errorf("%w: a control frame has no type, or more than %d bytes", ErrProtocol, maxControl)
+	errControlBody = fmt.Errorf("%w: the body of a control frame does not fit its type", ErrProtocol)
+)
+
+// controlFrame is what one side's session says to the other's.
 type controlFrame struct {
 	typ  frameType
 	body []byte // of a ping and a pong
@@ -32,66 +35,52 @@ type controlFrame struct {
 	done bool   // of a close: no stream is left
 }
 
-// append adds f's bytes to b.
+// append adds f's record to b.
 func (f controlFrame) append(b []byte) []byte {
-	body := f.body
+	start := len(b)
+	b = binary.AppendUvarint(append(b, make([]byte, laneHeader)...), uint64(f.typ))
 	switch f.typ {
+	case framePing, framePong:
+		b = append(b, f.body...)
 	case frameClose:
-		body = []byte{0}
 		if f.done {
-			body[0] = 1
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
 		}
 	case frameStop:
-		body = binary.AppendUvarint(nil, uint64(f.id))
+		b = binary.AppendUvarint(b, uint64(f.id))
 	}
-	return appendField(b, uint64(f.typ), body)
+	putRecord(b[start:], recordControl, len(b)-start-laneHeader)
+	return b
 }
 
-// readControl reads one frame. buf holds the body and must be maxControl long;
-// the frame shares it. The frame of an unknown type has nothing but the type.
-func readControl(r *bufio.Reader, buf []byte) (controlFrame, error) {
-	typ, err := binary.ReadUvarint(r)
-	if err != nil {
-		return controlFrame{}, err
+// parseControl reads a frame, whose body shares b. The frame of an unknown type
+// has nothing but the type.
+func parseControl(b []byte) (controlFrame, error) {
+	typ, n := binary.Uvarint(b)
+	if n <= 0 {
+		return controlFrame{}, errControl
 	}
-	size, err := binary.ReadUvarint(r)
-	if err != nil {
-		return controlFrame{}, noEOF(err)
-	}
-	if size > maxControl {
-		return controlFrame{}, fmt.Errorf("control frame of type %d has %d bytes, and the most allowed is %d",
-			typ, size, maxControl)
-	}
-	body := buf[:size]
-	if _, err := io.ReadFull(r, body); err != nil {
-		return controlFrame{}, noEOF(err)
-	}
+	body := b[n:]
 	f := controlFrame{typ: frameType(typ)}
 	switch f.typ {
 	case framePing, framePong:
 		if len(body) > maxPing {
-			return controlFrame{}, fmt.Errorf("ping has %d bytes, and the most allowed is %d", len(body), maxPing)
+			return controlFrame{}, errControlBody
 		}
 		f.body = body
 	case frameClose:
 		if len(body) == 0 {
-			return controlFrame{}, fmt.Errorf("close frame has no body")
+			return controlFrame{}, errControlBody
 		}
 		f.done = body[0] == 1
 	case frameStop:
 		id, n := binary.Uvarint(body)
 		if n <= 0 || id > 1<<32-1 {
-			return controlFrame{}, fmt.Errorf("stop frame names no stream")
+			return controlFrame{}, errControlBody
 		}
 		f.id = uint32(id)
 	}
 	return f, nil
-}
-
-// noEOF makes an end in the middle of a frame an error.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -61,22 +61,22 @@
 //	1       3     length n of the body
 //	4       n     body
 //
-//	kind 1  lane   bytes of the sender's messages, which follow those of its
-//	               lane records before
-//	kind 2  piece  a tag, 8 bytes, and bulk data, which follows that of the pieces
-//	               before with the same tag
-//	kind 3  taken  how many bytes of bulk data have arrived on this connection,
-//	               of all tags, as 8 bytes; what follows them is skipped
+//	kind 1  lane     bytes of the sender's messages, which follow those of its
+//	                 lane records before
+//	kind 2  piece    a tag, 8 bytes, and bulk data, which follows that of the pieces
+//	                 before with the same tag
+//	kind 3  taken    how many bytes of bulk data have arrived on this connection,
+//	                 of all tags, as 8 bytes; what follows them is skipped
+//	kind 4  control  see Control frames
 //
-// Records of the kinds 4 to 15 are for later versions and are skipped. A first byte
+// Records of the kinds 5 to 15 are for later versions and are skipped. A first byte
 // of 16 or more, a piece or taken of less than 8 bytes, and a taken that says less
 // than the one before it or more than was sent, break the protocol. Golden bytes are
-// in testdata/records.hex.
+// in testdata/records.hex, and of control frames in testdata/control.hex.
 //
-// The client may send records behind the frame that opens stream 1, see Control
-// stream, and the server as soon as the opening is over. What they hold is not looked
-// at here: where a message ends, and which tags there are, is for the protocol above.
-// A lane record may end anywhere in a message. Messages come in the order in
+// Either side may send records as soon as the opening is over. What they hold is not
+// looked at here: where a message ends, and which tags there are, is for the protocol
+// above. A lane record may end anywhere in a message. Messages come in the order in
 // which they were sent, and so do the pieces of one tag; pieces of different tags take
 // turns. Messages may overtake bulk data that was sent before them; bulk data does not
 // overtake messages.
@@ -100,23 +100,25 @@
 // A FIN ends the sender's direction. A stream leaves the session when both
 // directions have ended.
 //
-// # Control stream
+// # Control frames
 //
-// The client opens stream 1 at once and neither side ever ends it. It carries
-// frames in both directions; a frame of a type that the receiver does not know
-// is skipped.
-//
-//	varint type, varint length n (at most 1024), n bytes of body
+// A record of kind 4 is a frame that one side's session says to the other's: varint
+// type, and the body of that type, 1024 bytes together at most. A frame of a type that
+// the receiver does not know is skipped. It stands behind what its sender had sent
+// on streams before.
 //
 //	type 1  ping      body at most 16 bytes; to be answered by a pong
-//	type 2  pong      body of the latest ping
+//	type 2  pong      body of the ping
 //	type 3  goaway    open no more streams; to be answered by settled
 //	type 4  settled   no stream of mine that you do not know is on its way
 //	type 5  close     body one byte, 1 when no stream is left and every stream's
 //	                  data was sent, else 0; the session ends here
 //	type 6  stop      body varint stream id: what you write there is dropped
 //
-// A body may be longer than stated; what follows is for later versions and is
-// skipped. A side that has sent or received nothing for 3 s pings; any byte
-// received is a sign of life, and a peer silent for 9 s is given up.
+// The body of a close or a stop may be longer than stated, and a goaway and a settled
+// may have one; what is not known is for later versions and is skipped. A frame that is
+// too long, or too short for its type, breaks the protocol.
+//
+// A side that has sent or received nothing for 3 s pings; any byte received is a sign
+// of life, and a peer silent for 9 s is given up.
 package transport

@@ -215,8 +215,8 @@ type rawPeer struct {
 	t *testing.T
 }
 
-// raw returns a session on the server's side and its peer, played by hand up to
-// and with the opening of the control stream.
+// raw returns a session on the server's side and its peer, played by hand, after
+// the hellos.
 func raw(t *testing.T, n *memnet.Network, opts Options) (Session, rawPeer) {
 	t.Helper()
 	near, far := memConn(t, n)
@@ -232,7 +232,6 @@ func raw(t *testing.T, n *memnet.Network, opts Options) (Session, rawPeer) {
 	if _, err := (handshake{near, greeting{lowest: 1, Hello: Hello{Version: 1}}}).asClient(); err != nil {
 		t.Fatal(err)
 	}
-	p.frame(1, 1, 1, 0, nil)
 	s := <-result
 	t.Cleanup(func() {
 		near.Close()
@@ -250,19 +249,27 @@ func (p rawPeer) frame(typ byte, flags uint16, id, length uint32, body []byte) e
 	return err
 }
 
-// control sends control frames.
-func (p rawPeer) control(b []byte) { p.frame(0, 0, 1, uint32(len(b)), b) }
+// control sends a control frame.
+func (p rawPeer) control(f controlFrame) { p.Write(f.append(nil)) }
+
+// controlRecord returns a control frame of any type.
+func controlRecord(typ frameType, body ...byte) []byte {
+	b := append(make([]byte, laneHeader), byte(typ))
+	putRecord(b, recordControl, 1+len(body))
+	return append(b, body...)
+}
 
 func TestPeerThatBreaksTheProtocolLosesTheSession(t *testing.T) {
-	big := appendField(nil, uint64(framePing), make([]byte, maxControl+1))
 	for name, breach := range map[string]func(p rawPeer){
 		"no yamux":               func(p rawPeer) { p.Write([]byte("\xffsomething else")) },
-		"window exceeded":        func(p rawPeer) { p.frame(0, 1, 3, 1<<20, make([]byte, 1<<16)) },
-		"control frame too big":  func(p rawPeer) { p.control(big) },
-		"control stream ended":   func(p rawPeer) { p.frame(1, 4, 1, 0, nil) },
-		"control stream reset":   func(p rawPeer) { p.frame(1, 8, 1, 0, nil) },
-		"empty close":            func(p rawPeer) { p.control([]byte{byte(frameClose), 0}) },
-		"stop of nothing":        func(p rawPeer) { p.control([]byte{byte(frameStop), 0}) },
+		"window exceeded":        func(p rawPeer) { p.frame(0, 1, 1, 1<<20, make([]byte, 1<<16)) },
+		"no yamux, later":        func(p rawPeer) { p.frame(1, 1, 1, 0, nil); p.Write([]byte("\xffsomething else")) },
+		"no such yamux frame":    func(p rawPeer) { p.frame(9, 0, 1, 0, nil) },
+		"no control frame":       func(p rawPeer) { p.Write([]byte{recordControl, 0, 0, 0}) },
+		"control frame too long": func(p rawPeer) { p.Write(controlRecord(99, make([]byte, maxControl)...)) },
+		"ping too long":          func(p rawPeer) { p.Write(controlRecord(framePing, make([]byte, maxPing+1)...)) },
+		"empty close":            func(p rawPeer) { p.Write(controlRecord(frameClose)) },
+		"stop of nothing":        func(p rawPeer) { p.Write(controlRecord(frameStop)) },
 		"a record too short":     func(p rawPeer) { p.Write([]byte{recordPiece, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7}) },
 		"bulk that was not sent": func(p rawPeer) { p.Write([]byte{recordTaken, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1}) },
 		"more streams than told": func(p rawPeer) { flood(p, 64) },
@@ -283,11 +290,11 @@ func TestPeerThatBreaksTheProtocolLosesTheSession(t *testing.T) {
 // flood opens streams, each when the one before is acknowledged.
 func flood(p rawPeer, streams int) {
 	for i := range streams {
-		if p.frame(1, 1, uint32(2*i+3), 0, nil) != nil {
+		if p.frame(1, 1, uint32(2*i+1), 0, nil) != nil {
 			return
 		}
 		head := make([]byte, yamuxHeader)
-		for binary.BigEndian.Uint32(head[4:]) != uint32(2*i+3) {
+		for binary.BigEndian.Uint32(head[4:]) != uint32(2*i+1) {
 			if _, err := io.ReadFull(p, head); err != nil {
 				return
 			}
@@ -299,19 +306,26 @@ func flood(p rawPeer, streams int) {
 }
 
 func TestPeerThatAsksAndDoesNotReadIsGivenUp(t *testing.T) {
-	n := memnet.New(memnet.Options{Buffer: 1 << 16})
-	defer n.Close()
-	s, p := raw(t, n, lasting)
-	n.Stall("b", "a")
-	ping := []byte{0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0} // which yamux answers
-	for pings := bytes.Repeat(ping, 1000); ; {
-		if _, err := p.Write(pings); err != nil {
-			break
-		}
-	}
-	wait(t, "the end", s.Done())
-	if err := s.Err(); !errors.Is(err, ErrPeerSilent) {
-		t.Errorf("got cause %v, want %v", err, ErrPeerSilent)
+	for name, ask := range map[string][]byte{
+		"yamux":  {0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}, // a ping, which yamux answers
+		"ping":   controlRecord(framePing, make([]byte, maxPing)...),
+		"goaway": controlRecord(frameGoAway),
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := memnet.New(memnet.Options{Buffer: 1 << 16})
+			defer n.Close()
+			s, p := raw(t, n, lasting)
+			n.Stall("b", "a")
+			for many := bytes.Repeat(ask, 1000); ; {
+				if _, err := p.Write(many); err != nil {
+					break
+				}
+			}
+			wait(t, "the end", s.Done())
+			if err := s.Err(); !errors.Is(err, ErrPeerSilent) {
+				t.Errorf("got cause %v, want %v", err, ErrPeerSilent)
+			}
+		})
 	}
 }
 
@@ -319,12 +333,59 @@ func TestUnknownControlFramesAreSkipped(t *testing.T) {
 	n := memnet.New(memnet.Options{})
 	defer n.Close()
 	s, p := raw(t, n, Options{})
-	b := appendField(nil, 99, []byte("from a later version"))
-	b = appendField(b, uint64(frameGoAway), []byte("with more in it"))
-	p.control(b)
+	p.Write(controlRecord(99, make([]byte, maxControl-1)...))
+	p.Write(controlRecord(frameGoAway, []byte("with more in it")...))
 	wait(t, "the GoAway", s.PeerGoingAway())
 	if err := s.Err(); err != nil {
 		t.Errorf("ended: %v", err)
+	}
+}
+
+// A control frame may come in the middle of streams, and in pieces.
+func TestControlFramesComeBetweenThoseOfStreams(t *testing.T) {
+	n := memnet.New(memnet.Options{})
+	defer n.Close()
+	s, p := raw(t, n, Options{})
+	data := append([]byte{0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2}, "hi"...) // opens stream 1
+	run := bytes.Join([][]byte{
+		controlRecord(framePong, 1), data, controlRecord(frameGoAway), controlRecord(99, 1, 2, 3),
+		{0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0}, // ends it
+	}, nil)
+	for i := range run {
+		p.Write(run[i : i+1])
+	}
+	m, err := s.Accept(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(m); string(got) != "hi" || err != nil {
+		t.Errorf("got %q, %v; want \"hi\", nil", got, err)
+	}
+	wait(t, "the GoAway", s.PeerGoingAway())
+}
+
+// An end of the connection in whatever the peer was saying is its death, before
+// there is a stream and after.
+func TestPeerThatDiesInAControlFrame(t *testing.T) {
+	for name, last := range map[string][]byte{
+		"nothing":          nil,
+		"half a header":    {recordControl, 0},
+		"half a frame":     {recordControl, 0, 0, 9, byte(framePing), 1, 2},
+		"a stream":         {0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0},
+		"half of yamux's":  {0, 1, 0, 1},
+		"a stream, a half": {0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, recordControl, 0, 0, 9, byte(framePing)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := memnet.New(memnet.Options{})
+			defer n.Close()
+			s, p := raw(t, n, lasting)
+			p.Write(last)
+			p.Close()
+			wait(t, "the end", s.Done())
+			if err := s.Err(); !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrProtocol) {
+				t.Errorf("got cause %v, want %v", err, io.ErrUnexpectedEOF)
+			}
+		})
 	}
 }
 
@@ -336,7 +397,7 @@ func TestShutdownServesStreamsThatCrossItsGoAway(t *testing.T) {
 	s, p := raw(t, n, Options{})
 	down := make(chan error, 1)
 	go func() { down <- s.Shutdown(soon(t)) }()
-	goAway := controlFrame{typ: frameGoAway}.append(nil)
+	goAway := controlRecord(frameGoAway)
 	for seen := []byte{}; !bytes.HasSuffix(seen, goAway); {
 		b := make([]byte, 1)
 		if _, err := p.Read(b); err != nil {
@@ -344,7 +405,7 @@ func TestShutdownServesStreamsThatCrossItsGoAway(t *testing.T) {
 		}
 		seen = append(seen, b...)
 	}
-	p.frame(1, 1, 3, 0, nil)
+	p.frame(1, 1, 1, 0, nil)
 	m, err := s.Accept(soon(t))
 	if err != nil {
 		t.Fatalf("accept: %v", err)
@@ -355,8 +416,8 @@ func TestShutdownServesStreamsThatCrossItsGoAway(t *testing.T) {
 		t.Errorf("shutdown ended with %v before the peer had settled", err)
 	default:
 	}
-	p.control(controlFrame{typ: frameSettled}.append(nil))
-	p.control(controlFrame{typ: frameClose}.append(nil))
+	p.control(controlFrame{typ: frameSettled})
+	p.control(controlFrame{typ: frameClose})
 	if err := <-down; err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
@@ -367,14 +428,14 @@ func TestEarlyStopIsNotLost(t *testing.T) {
 	n := memnet.New(memnet.Options{})
 	defer n.Close()
 	s, p := raw(t, n, Options{})
-	p.control(controlFrame{typ: frameStop, id: 3}.append(nil))
+	p.control(controlFrame{typ: frameStop, id: 1})
 	eventually(t, "the stop frame was read", func() bool {
 		early := &s.(*yamuxSession).early
 		early.mu.Lock()
 		defer early.mu.Unlock()
 		return len(early.ids) == 1
 	})
-	p.frame(1, 1, 3, 0, nil)
+	p.frame(1, 1, 1, 0, nil)
 	m, err := s.Accept(soon(t))
 	if err != nil {
 		t.Fatal(err)
@@ -389,8 +450,8 @@ func TestEarlyStopsAreBounded(t *testing.T) {
 	for id := range uint32(10_000) {
 		p.put(id)
 	}
-	if got := len(p.ids); got != len(p.ring) {
-		t.Errorf("%d ids are kept, want %d", got, len(p.ring))
+	if len(p.ids) != maxStops || len(p.ring) != maxStops {
+		t.Errorf("%d ids are kept, and %d in their order, want %d", len(p.ids), len(p.ring), maxStops)
 	}
 	if !p.take(9_999) || p.take(9_999) || p.take(1) {
 		t.Error("the newest id is not there once, or the oldest still is")
@@ -400,14 +461,14 @@ func TestEarlyStopsAreBounded(t *testing.T) {
 func TestSessionAsksToBeReplacedBeforeIdsRunOut(t *testing.T) {
 	near, far := memConn(t, memnet.New(memnet.Options{}))
 	a, b := join(t, near, far, Options{}, Options{})
-	a.(*yamuxSession).rotateAt = 5
-	openPair(t, a, b) // id 3
+	a.(*yamuxSession).rotateAt = 3
+	openPair(t, a, b) // id 1
 	select {
 	case <-a.PeerGoingAway():
 		t.Error("it asks too early")
 	default:
 	}
-	openPair(t, a, b) // id 5
+	openPair(t, a, b) // id 3
 	wait(t, "the signal", a.PeerGoingAway())
 	openPair(t, a, b) // goes on meanwhile
 }

@@ -12,6 +12,8 @@ const (
 	// recordTaken says how many bytes of bulk data have arrived since the
 	// beginning, in eight bytes.
 	recordTaken = 3
+	// recordControl carries a control frame, see controlFrame.
+	recordControl = 4
 	// maxRecordKind is the last kind that there may ever be; those up to it that
 	// are not known are skipped, so that versions can meet.
 	maxRecordKind = 15

@@ -178,18 +178,16 @@ func establish(ctx context.Context, conn net.Conn, opts Options, client bool) (_
 		shake = h.asClient
 	}
 	theirs, err := shake()
-	var s *yamuxSession
-	if err == nil {
-		s, err = newYamuxSession(limited, conn, opts, theirs, client)
-	}
 	if !stop() && err == nil { // the deadline passed at the last moment, and conn may be spoilt
-		s.Close()
 		err = limited.Err()
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
 		return nil, h.explain(limited, err)
 	}
-	return s, conn.SetDeadline(time.Time{})
+	return newYamuxSession(conn, opts, theirs, client), nil
 }
 
 // explain makes err a HandshakeError, and names the context that ended rather

@@ -194,24 +194,6 @@ func TestHandshakeFailures(t *testing.T) {
 	}
 }
 
-func TestClientWithoutAControlStreamIsGivenUp(t *testing.T) {
-	for name, rest := range map[string][]byte{
-		"silent":       nil,
-		"wrong stream": {0, 1, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0},
-		"no yamux":     []byte("not a header"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			near, far := memConn(t, memnet.New(memnet.Options{}))
-			defer far.Close()
-			far.Write(append(record(recordHello, 1, 1), rest...))
-			_, err := Server(t.Context(), near, Options{HandshakeTimeout: 100 * time.Millisecond})
-			if !errors.Is(err, ErrHandshake) || !strings.Contains(err.Error(), "control stream") {
-				t.Errorf("got %v, want %v that names the control stream", err, ErrHandshake)
-			}
-		})
-	}
-}
-
 func TestNewerClientGetsAReadableRefusal(t *testing.T) {
 	near, far := memConn(t, memnet.New(memnet.Options{}))
 	served := make(chan error, 1)

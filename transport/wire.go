@@ -29,26 +29,29 @@ import (
 // and none of yamux's write timeouts can strike. What may wait are writers of
 // data, and they wait before they enter yamux, in reserve, in turn and as long
 // as their deadline allows, so that at most budget bytes of data are buffered
-// here and in yamux together. Control frames pass without asking; a peer that
-// makes us send endless control frames and reads none loses the connection at
-// budget + slack. Who sends by the lane waits in Lock, or in Bulk.
+// here and in yamux together. Control frames, the session's and yamux's, pass
+// without asking; a peer that makes us send endless control frames and reads none
+// loses the connection at budget + slack. Who sends by the lane waits in Lock, or
+// in Bulk.
 //
-// Reading. yamux's receiving goroutine reads the connection, by Read, which gives
-// the receiver of the lane what is the lane's on the way.
+// Reading. One goroutine at a time reads the connection, and gives the session and
+// the receiver of the lane what is theirs on the way. The first is in listen, until
+// a frame of yamux begins; then it is yamux's receiving goroutine, in Read.
 type wire struct {
 	net.Conn
 	base time.Time    // what times below are counted from, by the monotonic clock
 	tcp  *net.TCPConn // the connection, where nothing is between, such as TLS; else nil
-	// cause returns why the session ended, nil until that is known; nil without a
-	// session.
+	// cause returns why the session ended, nil until that is known, and hear gets
+	// its control frames, from who reads; both nil without a session.
 	cause func() error
+	hear  func(controlFrame)
 
 	mu       sync.Mutex
-	buf      []byte  // guarded by mu; whole frames of yamux
+	buf      []byte  // guarded by mu; whole frames of yamux, and records
 	spare    []byte  // guarded by mu; the other buffer, nil while it is written
 	part     []byte  // guarded by mu; the beginning of a frame whose rest is to come
 	frame    framing // guarded by mu; where in a frame part ends
-	unsent   int     // guarded by mu; yamux's bytes here and in the flusher's hands
+	unsent   int     // guarded by mu; bytes of buf, part and what the flusher took of them
 	reserved int     // guarded by mu; bytes that admitted writers hold in yamux
 	queue    []*turn // guarded by mu; writers that wait, oldest first
 	small    int     // guarded by mu; flushes in a row that needed little of the buffers
@@ -67,9 +70,6 @@ type wire struct {
 	window    pathWindow  // guarded by mu; bounds their difference
 	pieceSize int         // guarded by mu; the longest piece of bulk data now
 
-	// opening holds the lane back until a frame of yamux has gone: the peer has no
-	// receiver for the lane before that.
-	opening bool   // guarded by mu
 	rest    []byte // guarded by mu; what an inline write has left of its record
 	writing bool   // guarded by mu; the flusher or an inline write has bytes in hand
 	awake   bool   // guarded by mu; the flusher was told that there is something
@@ -82,7 +82,7 @@ type wire struct {
 	linger  atomic.Pointer[time.Timer] // closes the connection after a failed write
 	out     outgoing                   // the flusher's
 
-	in reading // of who calls Read
+	in reading // of who reads
 
 	sent, received, writes atomic.Uint64
 	sizes                  writeSizes
@@ -121,13 +121,11 @@ func (w *wire) Write(p []byte) (int, error) {
 		w.mu.Unlock()
 		return 0, err
 	}
-	if w.unsent+len(p) > writeBudget+writeSlack {
+	if err := w.countLocked(len(p)); err != nil {
 		w.mu.Unlock()
-		err := fmt.Errorf("%w: it makes this side answer and does not read the answers", ErrPeerSilent)
 		w.fail(err)
 		return 0, err
 	}
-	w.unsent += len(p)
 	w.frame.advance(p)
 	if !w.frame.whole() {
 		w.part = append(w.part, p...)
@@ -138,6 +136,32 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.part = w.part[:0]
 	w.push(w.inline.seldomLocked(w.now()))
 	return len(p), nil
+}
+
+// post sends b, whole records, between yamux's frames. It does not wait. With lone,
+// it is sent in place if that is possible and seems right.
+func (w *wire) post(b []byte, lone bool) {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	if err := w.countLocked(len(b)); err != nil {
+		w.mu.Unlock()
+		w.fail(err)
+		return
+	}
+	w.buf = append(w.buf, b...)
+	w.push(lone && w.inline.seldomLocked(w.now()))
+}
+
+// countLocked counts n bytes more, or says that the peer makes them too many.
+func (w *wire) countLocked(n int) error {
+	if w.unsent+n > writeBudget+writeSlack {
+		return fmt.Errorf("%w: it makes this side answer and does not read the answers", ErrPeerSilent)
+	}
+	w.unsent += n
+	return nil
 }
 
 // push sees to it that what was put into the buffers is written, in place if lone

@@ -65,7 +65,7 @@ func (i *inline) seldomLocked(now int64) bool {
 // kernel takes the bytes.
 func (w *wire) inlineLocked() bool {
 	messages := len(w.lane) > laneHeader
-	if w.inline.raw == nil || w.err != nil || messages && (w.opening || len(w.buf) > 0) || len(w.rest) > 0 ||
+	if w.inline.raw == nil || w.err != nil || messages && len(w.buf) > 0 || len(w.rest) > 0 ||
 		len(w.transfers) > 0 || len(w.lane) > inlineMost || len(w.buf) > inlineMost {
 		return false
 	}
@@ -75,7 +75,7 @@ func (w *wire) inlineLocked() bool {
 		b = w.takeLaneLocked()
 	} else {
 		b = w.buf
-		w.buf, w.spare, w.opening = w.spare[:0], nil, false
+		w.buf, w.spare = w.spare[:0], nil
 	}
 	w.writing = true
 	w.mu.Unlock()
@@ -172,7 +172,7 @@ func (w *wire) take(holds bool) (some bool, err error) {
 		o.parts[partRest], w.rest = w.rest, nil
 		some = true
 	}
-	if len(w.lane) > laneHeader && !w.opening {
+	if len(w.lane) > laneHeader {
 		o.lane = w.takeLaneLocked()
 		o.parts[partLane] = o.lane
 		some = true
@@ -183,11 +183,8 @@ func (w *wire) take(holds bool) (some bool, err error) {
 		o.parts[partYamux] = o.yamux
 		some = true
 	}
-	if !w.opening && w.takePieceLocked() {
+	if w.takePieceLocked() {
 		some = true
-	}
-	if o.yamux != nil {
-		w.opening = false
 	}
 	w.writing = some
 	if !some {

@@ -281,12 +281,5 @@ func (w *wire) sayTaken(total uint64) {
 	var b [laneHeader + 8]byte
 	putRecord(b[:], recordTaken, 8)
 	binary.BigEndian.PutUint64(b[laneHeader:], total)
-	w.mu.Lock()
-	if w.err != nil {
-		w.mu.Unlock()
-		return
-	}
-	w.buf = append(w.buf, b[:]...)
-	w.unsent += len(b)
-	w.push(false)
+	w.post(b[:], false)
 }

@@ -88,38 +88,6 @@ func TestWireMessagesOvertakeBulkData(t *testing.T) {
 	}
 }
 
-// What a client says first waits until the control stream is open: before that the
-// server has no session, and nobody who could serve the lane.
-func TestWireHoldsTheLaneBackUntilTheControlStreamIsOpen(t *testing.T) {
-	near, far := memConn(t, memnet.New(memnet.Options{}))
-	defer far.Close()
-	rec := &writeLog{Conn: near, wrote: make(chan []byte, 16)}
-	w := newWire(rec)
-	defer w.Close()
-	w.opening = true
-	say(t, w, []byte("message"))
-	sent := make(chan error, 1)
-	go func() { sent <- w.Bulk(soon(t), 2, []byte("bulk")) }()
-	eventually(t, "the flusher has looked", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.transfers) > 0 && !w.awake
-	})
-	open := frames()[17:29]
-	w.Write(open)
-	var got []byte
-	for want := len(open) + laneHeader + 7 + pieceHeader + 4; len(got) < want; {
-		got = append(got, <-rec.wrote...)
-	}
-	if err := <-sent; err != nil {
-		t.Errorf("bulk: %v", err)
-	}
-	r, _, _ := parseRecord(got[len(open):])
-	if !bytes.HasPrefix(got, open) || r.kind != recordLane {
-		t.Errorf("got %q, want the frame, the message and the bulk data", got)
-	}
-}
-
 // A client that speaks at once is heard.
 func TestWireFirstMessageOfAClient(t *testing.T) {
 	for range 50 {

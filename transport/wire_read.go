@@ -6,9 +6,11 @@ import (
 	"net"
 )
 
-// reading is the receiving side of a wire. It belongs to who calls Read, but for
+// reading is the receiving side of a wire. It belongs to who reads, but for
 // served and what it guards.
 type reading struct {
+	first chan struct{} // closed when the first reader has left; nil without one
+
 	// buf[start:end] has been read and not been used.
 	buf        []byte
 	start, end int
@@ -53,10 +55,26 @@ func (w *wire) Serve(r Receiver) {
 	close(w.in.served)
 }
 
+// listen is the first reader: it handles what comes until a frame of yamux begins.
+// Then Read goes on, which waits for that.
+func (w *wire) listen() error {
+	defer close(w.in.first)
+	for w.in.yamux == 0 {
+		if err := w.record(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Read implements net.Conn for yamux. It handles what is not yamux's until there
 // is something that is.
 func (w *wire) Read(p []byte) (int, error) {
 	r := &w.in
+	if r.first != nil {
+		<-r.first
+		r.first = nil
+	}
 	for {
 		if r.yamux > 0 {
 			if r.start == r.end && min(r.yamux, len(p)) >= readDirect {
@@ -115,6 +133,8 @@ func (w *wire) record() error {
 			r.start += 8
 			r.left -= 8
 			r.bulk = true
+		case r.kind == recordControl:
+			return w.control()
 		case r.kind == recordTaken:
 			if r.left < 8 {
 				return w.refuse(errRecord)
@@ -147,6 +167,25 @@ func (w *wire) record() error {
 	}
 	r.start += n
 	r.left -= n
+	return nil
+}
+
+// control gives the session a control frame.
+func (w *wire) control() error {
+	r := &w.in
+	if r.left > maxControl {
+		return w.refuse(errControl)
+	}
+	if err := w.need(r.left); err != nil {
+		return err
+	}
+	f, err := parseControl(r.buf[r.start : r.start+r.left])
+	if err != nil {
+		return w.refuse(err)
+	}
+	w.hear(f)
+	r.start += r.left
+	r.left = 0
 	return nil
 }
 

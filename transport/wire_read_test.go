@@ -42,8 +42,8 @@ func (c *cutConn) Read(p []byte) (int, error) {
 func (c *cutConn) Write(p []byte) (int, error) { return len(p), nil }
 func (c *cutConn) Close() error                { return nil }
 
-// heard is what a wire makes of what comes: what the receiver and yamux got, one
-// after another. Nobody wants bulk data with an odd tag.
+// heard is what a wire makes of what comes: what the receiver, the session and yamux
+// got, one after another. Nobody wants bulk data with an odd tag.
 type heard struct {
 	t     *testing.T
 	runs  []run
@@ -91,6 +91,7 @@ func hear(t *testing.T, b []byte, size, room int) ([]run, error) {
 	h := &heard{t: t}
 	w := newWire(&cutConn{b: b, size: size})
 	defer w.Close()
+	w.hear = func(f controlFrame) { h.add(fmt.Sprint("control ", f.typ), f.body) }
 	w.bulkSent = 1000
 	w.Serve(h)
 	p := make([]byte, room)
@@ -123,7 +124,13 @@ func TestWireReadTellsRecordsAndFramesApart(t *testing.T) {
 		{"bulk data nobody wants", [][]byte{wireRecord(recordPiece, 10, eight(3), []byte("ab")), wireRecord(recordLane, 1, []byte("c"))},
 			[]run{{"message", []byte("c")}}, io.EOF},
 		{"an empty piece", [][]byte{wireRecord(recordPiece, 8, eight(2)), yamux}, []run{{"yamux", yamux}}, io.EOF},
-		{"kinds to come", [][]byte{wireRecord(4, 3, []byte("abc")), wireRecord(15, 0), wireRecord(recordLane, 1, []byte("c"))},
+		{"control", [][]byte{controlRecord(framePing, 'h', 'i'), yamux, controlRecord(99, make([]byte, maxControl-1)...), controlRecord(frameGoAway)},
+			[]run{{"control 1", []byte("hi")}, {"yamux", yamux}, {"control 99", nil}, {"control 3", nil}}, io.EOF},
+		{"half a control frame", [][]byte{controlRecord(framePing, 'h', 'i')[:laneHeader+2]}, nil, io.EOF},
+		{"control without a type", [][]byte{wireRecord(recordControl, 0), yamux}, nil, errControl},
+		{"control too long", [][]byte{controlRecord(99, make([]byte, maxControl)...), yamux}, nil, errControl},
+		{"an empty close", [][]byte{controlRecord(frameClose), yamux}, nil, errControlBody},
+		{"kinds to come", [][]byte{wireRecord(5, 3, []byte("abc")), wireRecord(15, 0), wireRecord(recordLane, 1, []byte("c"))},
 			[]run{{"message", []byte("c")}}, io.EOF},
 		{"more in a record than is known", [][]byte{wireRecord(recordTaken, 10, eight(1000), []byte("ab")), yamux},
 			[]run{{"yamux", yamux}}, io.EOF},
@@ -180,7 +187,7 @@ func sameRuns(a, b []run) bool {
 func FuzzWireRead(f *testing.F) {
 	all := bytes.Join([][]byte{
 		frames(), wireRecord(recordLane, 5, []byte("hello")), wireRecord(recordPiece, 12, eight(4), []byte("bulk")),
-		wireRecord(recordTaken, 8, eight(7)), wireRecord(9, 2, []byte("??")), wireRecord(recordPiece, 9, eight(5), []byte("x")), frames(),
+		wireRecord(recordTaken, 8, eight(7)), wireRecord(9, 2, []byte("??")), controlRecord(framePing, 'h', 'i'), controlRecord(frameStop, 3), wireRecord(recordPiece, 9, eight(5), []byte("x")), frames(),
 	}, nil)
 	f.Add(all, uint16(0), uint16(0))
 	f.Add(all, uint16(2), uint16(6))

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -136,35 +135,43 @@ func (c *writeLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func FuzzReadControl(f *testing.F) {
-	o := outbox{ping: []byte("12345678"), pong: []byte{}, goAway: true, settled: true, bye: true, complete: true, stop: []uint32{3, 1 << 31}}
-	f.Add(o.encode())
-	f.Add(appendField(nil, 99, []byte("unknown")))
-	f.Add([]byte{5, 0})
-	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+// spoken is a frame of each type.
+var spoken = []controlFrame{
+	{typ: framePong, body: []byte("87654321")}, {typ: framePing, body: []byte("12345678")},
+	{typ: frameStop, id: 3}, {typ: frameStop, id: 300}, {typ: frameGoAway}, {typ: frameSettled},
+	{typ: frameClose}, {typ: frameClose, done: true},
+}
+
+func FuzzParseControl(f *testing.F) {
+	for _, frame := range spoken {
+		f.Add(frame.append(nil)[laneHeader:])
+	}
+	f.Add([]byte("\x63unknown"))
+	f.Add([]byte{5})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := bufio.NewReader(bytes.NewReader(b))
-		buf := make([]byte, maxControl)
-		for {
-			got, err := readControl(r, buf)
-			if err != nil {
-				return
-			}
-			if len(got.body) > maxPing {
-				t.Fatalf("a ping of %d bytes was let through", len(got.body))
-			}
-			if got.typ > frameStop || got.typ == 0 {
-				continue
-			}
-			back, err := readControl(bufio.NewReader(bytes.NewReader(got.append(nil))), make([]byte, maxControl))
-			if err != nil || !reflect.DeepEqual(back, got) {
-				t.Fatalf("got %+v, %v; want %+v", back, err, got)
-			}
+		got, err := parseControl(b)
+		if err != nil || got.typ > frameStop || got.typ == 0 {
+			return
+		}
+		if len(got.body) > maxPing {
+			t.Fatalf("a ping of %d bytes was let through", len(got.body))
+		}
+		record := got.append(nil)
+		if record[0] != recordControl || recordSize(record) != len(record)-laneHeader {
+			t.Fatalf("record %x is of another kind or length", record)
+		}
+		back, err := parseControl(record[laneHeader:])
+		if err != nil || !reflect.DeepEqual(back, got) {
+			t.Fatalf("got %+v, %v; want %+v", back, err, got)
 		}
 	})
 }
 
 func TestGoldenControlFrames(t *testing.T) {
-	o := outbox{ping: []byte("12345678"), pong: []byte("87654321"), goAway: true, settled: true, bye: true, complete: true, stop: []uint32{3, 300}}
-	golden(t, "control.hex", o.encode())
+	var b []byte
+	for _, f := range spoken {
+		b = f.append(b)
+	}
+	golden(t, "control.hex", b)
 }

@@ -30,13 +30,16 @@ func Server(ctx context.Context, conn net.Conn, opts Options) (Session, error) {
 // yamuxSession is a Session over yamux.
 //
 // What ends it: Close and Shutdown here; the peer's close frame; the pulse's
-// verdict; the connection or yamux failing, which the control reader is the
-// first to know for sure, because it has read whatever came before; a peer that
-// breaks the protocol. Whichever is first sets the cause, wakes every stream,
-// and starts the one goroutine that takes the session down (end).
+// verdict; the connection or yamux failing, which who reads the connection knows
+// after it has read whatever came before; a peer that breaks the protocol.
+// Whichever is first sets the cause, wakes every stream, and starts the one
+// goroutine that takes the session down (end).
 //
-// Its goroutines: yamux's two, wire's flusher, the acceptor, the control reader,
-// and the control writer while it has something to say. The pulse is a timer.
+// Its goroutines: wire's flusher and the first reader of the connection. With the
+// first stream, whoever opens it, come yamux's two and the acceptor, who also learns
+// when yamux ends; they stay when the last stream is closed. One of yamux's takes
+// over from the first reader when the peer's first frame of yamux begins. The pulse
+// is a timer. So a session that has had no stream, as most have not, costs little.
 //
 // Traps of yamux, and where they are closed:
 //   - Its two writes per frame, its blocking send queue and write timeouts: wire.
@@ -45,11 +48,11 @@ func Server(ctx context.Context, conn net.Conn, opts Options) (Session, error) {
 //     the agreed limit of streams on both sides, Open counts before it opens, the
 //     acceptor acknowledges without waiting for anybody, the timeout is off.
 //   - GoAway tells the peer nothing until it opens, and resets streams that cross
-//     it: not used; the control stream says it, and Shutdown waits until it is
+//     it: not used; a control frame says it, and Shutdown waits until it is
 //     settled.
-//   - Close drops what is queued and tells nobody: the control stream says it
-//     first, and the connection is closed when the peer closes it, or after
-//     a short while.
+//   - Close drops what is queued and tells nobody: a control frame says it first,
+//     and the connection is closed when the peer closes it, or after a short
+//     while.
 //   - Readers of a session that died get io.EOF, as if the data were complete:
 //     yamuxStream.readError.
 //   - Close of a stream is a half close, a local reader stays blocked, the peer's
@@ -61,9 +64,9 @@ func Server(ctx context.Context, conn net.Conn, opts Options) (Session, error) {
 //   - It logs to standard error: yamuxLog.
 type yamuxSession struct {
 	*ending
-	mux         *yamux.Session
+	mux         atomic.Pointer[yamux.Session] // nil before the first stream; see multiplex
 	wire        *wire
-	control     *yamux.Stream
+	client      bool
 	opts        Options
 	hello       Hello  // the peer's
 	limit       int    // streams open at once, agreed
@@ -87,14 +90,10 @@ type yamuxSession struct {
 	timer     *time.Timer
 	roundTrip atomic.Int64
 
-	mu       sync.Mutex
-	outbox   outbox // guarded by mu
-	speaking bool   // guarded by mu; the control writer runs
-	muted    bool   // guarded by mu; it must not start again
+	mu   sync.Mutex
+	over bool // guarded by mu; neither yamux nor the timer may start any more
 
-	tasks      sync.WaitGroup // acceptor, control reader and writer
-	acceptDone chan struct{}  // closed when the acceptor has ended
-	acceptErr  error          // why; read after acceptDone
+	tasks      sync.WaitGroup // the first reader and the acceptor
 	terminated chan struct{}  // closed when nothing of the session is left
 }
 
@@ -111,64 +110,72 @@ const (
 	shutdownLinger = 2 * time.Second
 )
 
-// newYamuxSession makes a session of a connection after the hellos. ctx bounds
-// the wait for the client's control stream.
-func newYamuxSession(ctx context.Context, conn net.Conn, opts Options, peer greeting, client bool) (*yamuxSession, error) {
+// newYamuxSession makes a session of a connection after the hellos.
+func newYamuxSession(conn net.Conn, opts Options, peer greeting, client bool) *yamuxSession {
 	s := &yamuxSession{
-		ending: newEnding(), wire: newWire(conn), opts: opts, hello: peer.Hello, established: time.Now(),
+		ending: newEnding(), wire: newWire(conn), client: client, opts: opts, hello: peer.Hello, established: time.Now(),
 		limit: int(min(uint64(opts.MaxStreams), peer.maxStreams)), rotateAt: rotateAt,
 		log:      opts.Logger.With("peer", conn.RemoteAddr().String(), "node", peer.Node),
 		accepted: newBacklog[*yamuxStream](),
 		leaving:  newSignal(), rotating: newSignal(), settled: newSignal(), parted: newSignal(),
 		pulse:      pulse{interval: opts.KeepAliveInterval, silence: opts.PeerTimeout, stall: opts.WriteTimeout},
-		acceptDone: make(chan struct{}), terminated: make(chan struct{}),
+		terminated: make(chan struct{}),
 	}
-	s.wire.cause = s.Err
-	config := &yamux.Config{
-		AcceptBacklog:          s.limit + 1, // and the control stream
-		KeepAliveInterval:      time.Hour,   // unused, and must not be zero
-		ConnectionWriteTimeout: time.Hour,   // never reached: wire does not block
-		MaxStreamWindowSize:    uint32(opts.StreamWindow),
-		Logger:                 yamuxLog{s.log},
-	}
-	start := yamux.Server
-	if client {
-		start = yamux.Client
-		s.wire.opening = true // the control stream comes first
-	}
-	var err error
-	if s.mux, err = start(s.wire, config); err != nil {
-		s.wire.Close()
-		return nil, err
-	}
-	if client {
-		s.control, err = s.mux.OpenStream()
-	} else {
-		s.control, err = s.mux.AcceptStreamWithContext(ctx)
-	}
-	if err == nil && s.control.StreamID() != 1 {
-		err = fmt.Errorf("%w: its first stream has id %d, and the control stream has 1", ErrProtocol, s.control.StreamID())
-	}
-	if err != nil {
-		s.mux.Close()
-		return nil, fmt.Errorf("open control stream: %w", err)
-	}
-	// Each of the two may end the session before the other has begun, and what
-	// takes it down waits for both and stops the timer.
+	s.wire.cause, s.wire.hear, s.wire.in.first = s.Err, s.hear, make(chan struct{})
+	// The first reader may end the session before the timer runs, and what takes
+	// it down stops the timer.
 	s.timer = time.AfterFunc(time.Hour, s.beat)
-	s.tasks.Add(2)
-	for _, task := range [...]func(){s.accept, s.listen} {
-		go func() {
-			defer s.tasks.Done()
-			task()
-		}()
-	}
+	s.tasks.Go(s.listen)
 	s.mu.Lock()
-	if !s.muted {
+	if !s.over {
 		s.timer.Reset(0)
 	}
 	s.mu.Unlock()
-	return s, nil
+	return s
+}
+
+// listen is the first reader of the connection, until yamux has something to read:
+// the peer's first stream, or its answer to this side's.
+func (s *yamuxSession) listen() {
+	err := s.wire.listen()
+	if err == nil {
+		_, err = s.multiplex()
+	}
+	if err != nil {
+		s.fail(err)
+	}
+}
+
+// multiplex returns yamux, started if need be.
+func (s *yamuxSession) multiplex() (*yamux.Session, error) {
+	if mux := s.mux.Load(); mux != nil {
+		return mux, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mux := s.mux.Load(); mux != nil {
+		return mux, nil
+	}
+	if s.over {
+		return nil, yamux.ErrSessionShutdown
+	}
+	start := yamux.Server
+	if s.client {
+		start = yamux.Client
+	}
+	mux, err := start(s.wire, &yamux.Config{
+		AcceptBacklog:          s.limit,
+		KeepAliveInterval:      time.Hour, // unused, and must not be zero
+		ConnectionWriteTimeout: time.Hour, // never reached: wire does not block
+		MaxStreamWindowSize:    uint32(s.opts.StreamWindow),
+		Logger:                 yamuxLog{s.log},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.mux.Store(mux)
+	s.tasks.Go(func() { s.accept(mux) }) // they are waited for once over is set
+	return mux, nil
 }
 
 // Open implements Session. It does not block: see wire.
@@ -183,10 +190,15 @@ func (s *yamuxSession) Open(ctx context.Context) (Stream, error) {
 		return nil, s.Err()
 	case s.leaving.fired() || s.refused.Load():
 		return nil, ErrGoAway
-	case s.mux.NumStreams() > s.limit: // the control stream is one of them
+	}
+	mux, err := s.multiplex()
+	if err != nil {
+		return nil, s.lost(err)
+	}
+	if mux.NumStreams() >= s.limit {
 		return nil, ErrTooManyStreams
 	}
-	y, err := s.mux.OpenStream()
+	y, err := mux.OpenStream()
 	if errors.Is(err, yamux.ErrStreamsExhausted) {
 		return nil, ErrGoAway
 	}
@@ -199,6 +211,9 @@ func (s *yamuxSession) Open(ctx context.Context) (Stream, error) {
 	m := newYamuxStream(s, y)
 	if !s.streams.add(y.StreamID(), m) {
 		return nil, s.lost(nil)
+	}
+	if s.early.take(y.StreamID()) {
+		m.refuse()
 	}
 	return m, nil
 }
@@ -233,7 +248,7 @@ func (s *yamuxSession) GoAway() error {
 		return err
 	}
 	s.leaving.fire()
-	s.tell(func(o *outbox) { o.goAway = true })
+	s.say(controlFrame{typ: frameGoAway})
 	return nil
 }
 
@@ -307,24 +322,21 @@ func (s *yamuxSession) terminate(bye *farewell) {
 		if bye.complete {
 			linger.Reset(shutdownLinger)
 		}
-		said := make(chan struct{})
-		s.tell(func(o *outbox) { o.bye, o.complete, o.said = true, bye.complete, said })
+		s.say(controlFrame{typ: frameClose, done: bye.complete})
 		select {
-		case <-said:
-			select {
-			case <-s.parted.ch:
-			case <-linger.C:
-			}
 		case <-s.parted.ch:
 		case <-linger.C:
 		}
 		linger.Stop()
 	}
 	s.mu.Lock()
-	s.muted = true
+	s.over = true
 	s.timer.Stop()
 	s.mu.Unlock()
-	s.mux.Close()
+	if mux := s.mux.Load(); mux != nil {
+		mux.Close()
+	}
+	s.wire.Close()
 	s.tasks.Wait()
 	s.log.Debug("session ended", "cause", s.Err())
 }
@@ -338,7 +350,7 @@ func (s *yamuxSession) lost(err error) error {
 		return s.err
 	default:
 	}
-	if err == nil || s.mux.IsClosed() || errors.Is(err, yamux.ErrSessionShutdown) {
+	if mux := s.mux.Load(); err == nil || mux != nil && mux.IsClosed() || errors.Is(err, yamux.ErrSessionShutdown) {
 		<-s.done
 		return s.err
 	}
@@ -347,15 +359,14 @@ func (s *yamuxSession) lost(err error) error {
 
 // accept acknowledges the peer's streams as they come and never waits for the
 // application.
-func (s *yamuxSession) accept() {
-	defer close(s.acceptDone)
+func (s *yamuxSession) accept(mux *yamux.Session) {
 	for {
-		y, err := s.mux.AcceptStream()
+		y, err := mux.AcceptStream()
 		if err != nil {
-			s.acceptErr = err // for the control reader, which says why
+			s.fail(err)
 			return
 		}
-		if s.mux.NumStreams() > 2*s.limit+1 {
+		if mux.NumStreams() > 2*s.limit {
 			s.end(fmt.Errorf("%w: more than %d streams are open", ErrProtocol, 2*s.limit), nil)
 			return
 		}
@@ -370,18 +381,17 @@ func (s *yamuxSession) accept() {
 	}
 }
 
-// cause says why the connection is of no use any more, err being what reading
-// the control stream gave.
-func (s *yamuxSession) cause(err error) error {
+// fail ends the session because the connection is of no use any more, err being
+// what its first reader or yamux says.
+func (s *yamuxSession) fail(err error) {
+	s.parted.fire()
 	switch lost := s.wire.broken(); {
-	case !s.mux.IsClosed():
-		return fmt.Errorf("%w: control stream: %w", ErrProtocol, noEOF(err))
 	case lost == nil: // then yamux found fault with what came
-		<-s.acceptDone
-		return fmt.Errorf("%w: %w", ErrProtocol, s.acceptErr)
+		err = fmt.Errorf("%w: %w", ErrProtocol, err)
 	case errors.Is(lost, io.EOF): // a peer that means to go says so
-		return fmt.Errorf("connection to %s: %w", s.RemoteAddr(), io.ErrUnexpectedEOF)
+		err = fmt.Errorf("connection to %s: %w", s.RemoteAddr(), io.ErrUnexpectedEOF)
 	default:
-		return fmt.Errorf("connection to %s: %w", s.RemoteAddr(), lost)
+		err = fmt.Errorf("connection to %s: %w", s.RemoteAddr(), lost)
 	}
+	s.end(err, nil)
 }

@@ -1,51 +1,23 @@
 package transport
 
 import (
-	"bufio"
 	"encoding/binary"
-	"fmt"
 	"time"
 )
 
-// This file is a session's side of the control stream: the control reader
-// (listen, hear), the control writer (tell, speak) and the pulse's timer (beat).
+// This file is what a session says to its peer and hears from it by control
+// frames, and the pulse's timer.
 
-// outbox is what the control writer has to say. Each thing is there at most
-// once, so that no peer can make it long.
-type outbox struct {
-	ping, pong           []byte
-	goAway, settled, bye bool
-	complete             bool // with bye
-	stop                 []uint32
-	said                 chan struct{} // closed when bye was written
-}
+// say sends a control frame. It does not wait: when it returns, f stands behind
+// all that this side has written on streams before.
+func (s *yamuxSession) say(f controlFrame) { s.wire.post(f.append(nil), true) }
 
-// maxStops bounds the stop frames that wait to be written; a peer that reads its
-// control stream never lets so many come together.
-const maxStops = 1 << 15
-
-// listen reads the control stream until the session ends, and is the one to
-// say so when that is the connection's doing.
-func (s *yamuxSession) listen() {
-	r := bufio.NewReaderSize(s.control, 512)
-	buf := make([]byte, maxControl)
-	for {
-		f, err := readControl(r, buf)
-		if err != nil {
-			s.parted.fire()
-			s.end(s.cause(err), nil)
-			return
-		}
-		s.hear(f)
-	}
-}
-
-// hear acts on a control frame. It must not block.
+// hear acts on a control frame. Who reads the connection calls it, so it must not
+// block.
 func (s *yamuxSession) hear(f controlFrame) {
 	switch f.typ {
 	case framePing:
-		pong := append([]byte{}, f.body...)
-		s.tell(func(o *outbox) { o.pong = pong })
+		s.say(controlFrame{typ: framePong, body: f.body})
 	case framePong:
 		if len(f.body) == 8 {
 			sent := int64(binary.BigEndian.Uint64(f.body))
@@ -56,7 +28,12 @@ func (s *yamuxSession) hear(f controlFrame) {
 	case frameGoAway:
 		s.refused.Store(true)
 		s.rotating.fire()
-		s.tell(func(o *outbox) { o.settled = true })
+		// Whoever opens without having seen this has sent its SYN once the lock is
+		// ours. It is not held for long: to open waits for nobody.
+		s.opening.Lock()
+		//lint:ignore SA2001 to have had it is all that is wanted
+		s.opening.Unlock()
+		s.say(controlFrame{typ: frameSettled})
 	case frameSettled:
 		s.settled.fire()
 	case frameClose:
@@ -70,90 +47,13 @@ func (s *yamuxSession) hear(f controlFrame) {
 		}
 		s.early.put(f.id)
 		if m, ok := s.streams.get(f.id); ok && s.early.take(f.id) {
-			m.refuse() // the acceptor came in between
+			m.refuse() // it came in between
 		}
 	}
 }
 
 // stop tells the peer that nobody reads stream id any more.
-func (s *yamuxSession) stop(id uint32) {
-	flooded := false
-	s.tell(func(o *outbox) {
-		o.stop = append(o.stop, id)
-		flooded = len(o.stop) > maxStops
-	})
-	if flooded {
-		s.end(fmt.Errorf("%w: it does not read its control stream", ErrProtocol), nil)
-	}
-}
-
-// tell has the control writer say what add puts into the outbox.
-func (s *yamuxSession) tell(add func(*outbox)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.muted {
-		return
-	}
-	add(&s.outbox)
-	if !s.speaking {
-		s.speaking = true
-		s.tasks.Go(s.speak) // a task runs still: muted is set before the tasks are waited for
-	}
-}
-
-// speak is the control writer: it writes the outbox until it is empty.
-func (s *yamuxSession) speak() {
-	for {
-		s.mu.Lock()
-		o := s.outbox
-		s.outbox = outbox{}
-		if o.empty() || s.muted {
-			s.speaking = false
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		if o.settled {
-			// Whoever opens without having seen the peer's GoAway has sent its
-			// SYN once this lock is ours.
-			s.opening.Lock()
-			//lint:ignore SA2001 to have had it is all that is wanted
-			s.opening.Unlock()
-		}
-		s.control.Write(o.encode()) // an error ends the session, and listen sees it
-		if o.said != nil {
-			close(o.said)
-		}
-	}
-}
-
-func (o *outbox) empty() bool {
-	return o.ping == nil && o.pong == nil && !o.goAway && !o.settled && !o.bye && len(o.stop) == 0
-}
-
-// encode returns o's frames. The close comes last.
-func (o *outbox) encode() []byte {
-	var b []byte
-	if o.pong != nil {
-		b = controlFrame{typ: framePong, body: o.pong}.append(b)
-	}
-	if o.ping != nil {
-		b = controlFrame{typ: framePing, body: o.ping}.append(b)
-	}
-	for _, id := range o.stop {
-		b = controlFrame{typ: frameStop, id: id}.append(b)
-	}
-	if o.goAway {
-		b = controlFrame{typ: frameGoAway}.append(b)
-	}
-	if o.settled {
-		b = controlFrame{typ: frameSettled}.append(b)
-	}
-	if o.bye {
-		b = controlFrame{typ: frameClose, done: o.complete}.append(b)
-	}
-	return b
-}
+func (s *yamuxSession) stop(id uint32) { s.say(controlFrame{typ: frameStop, id: id}) }
 
 // beat is the timer's callback: it looks at the peer's signs of life.
 func (s *yamuxSession) beat() {
@@ -169,11 +69,11 @@ func (s *yamuxSession) beat() {
 	}
 	if ping {
 		body := binary.BigEndian.AppendUint64(nil, uint64(s.wire.now()))
-		s.tell(func(o *outbox) { o.ping = body })
+		s.say(controlFrame{typ: framePing, body: body})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.muted {
+	if !s.over {
 		s.timer.Reset(wait)
 	}
 }

@@ -65,7 +65,7 @@ func (m *yamuxStream) Read(p []byte) (int, error) {
 // lives, when it was true before, and when the peer closed after every stream
 // was complete.
 func (m *yamuxStream) readError(err error) error {
-	ended := m.s.Err() != nil || m.s.mux.IsClosed()
+	ended := m.s.Err() != nil || m.y.Session().IsClosed()
 	m.mu.Lock()
 	closed, saw := m.closed, m.sawEOF
 	if err == io.EOF && !ended {

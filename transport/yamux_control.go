@@ -31,7 +31,6 @@ func (s *yamuxSession) hear(f controlFrame) {
 		// Whoever opens without having seen this has sent its SYN once the lock is
 		// ours. It is not held for long: to open waits for nobody.
 		s.opening.Lock()
-		//lint:ignore SA2001 to have had it is all that is wanted
 		s.opening.Unlock()
 		s.say(controlFrame{typ: frameSettled})
 	case frameSettled:

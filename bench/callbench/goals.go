@@ -36,6 +36,16 @@ var goals = []goal{
 	{small(128), "allocations", allocs, "", 12, true},
 }
 
+// done returns w as it was done: for how long a goal does not say.
+func (r *results) done(w work) work {
+	for _, done := range r.works() {
+		if w.Time = done.Time; w == done {
+			return done
+		}
+	}
+	return w
+}
+
 // goalTable writes how far Farcall is from its goals.
 func (r *results) goalTable(b *bytes.Buffer) {
 	b.WriteString("| work | figure | goal | median | least–greatest | |\n|---|---|---|--:|--:|---|\n")
@@ -47,6 +57,7 @@ func (r *results) goalTable(b *bytes.Buffer) {
 		fmt.Fprintf(b, "| %s | %s | %s | %.2f | %.2f–%.2f | %s |\n", work, figure, bound, s.Median, s.Min, s.Max, verdict)
 	}
 	for _, g := range goals {
+		g.work = r.done(g.work)
 		figure, s := g.figure, r.figure("farcall", g.work, g.of)
 		if g.over != "" {
 			figure += " over those of " + g.over
@@ -61,7 +72,7 @@ func (r *results) goalTable(b *bytes.Buffer) {
 		}
 		row(g.work.String(), figure, bound, s, reached)
 	}
-	many, few := r.figure("farcall", small(1000), rate), r.figure("farcall", small(128), rate)
+	many, few := r.figure("farcall", r.done(small(1000)), rate), r.figure("farcall", r.done(small(128)), rate)
 	if few.Median > 0 && many.Median > 0 {
 		q := many.Median / few.Median
 		row(small(1000).String(), "calls/s over those of 128 callers", "at least 0.7", spread{q, q, q}, q >= 0.7)

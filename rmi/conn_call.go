@@ -142,13 +142,10 @@ func (p *pendingCall) wait(ctx context.Context) bool {
 // laneCause returns why the lane cannot be sent on, given what it said: the
 // session's cause, once that is known.
 func (c *Conn) laneCause(err error) error {
-	if cause := c.session.Err(); cause != nil && c.ctx.Err() == nil {
-		return cause
-	}
 	if cause := c.Err(); cause != nil {
 		return cause
 	}
-	return err
+	return c.sessionCause(err)
 }
 
 // Ping sends a small frame to the part of the peer that reads calls, and

@@ -34,6 +34,9 @@ const (
 	itemBuffer = 64 << 10
 )
 
+// noDeadline takes a deadline away from a stream.
+var noDeadline time.Time
+
 // itemsKey names an item stream of a session.
 type itemsKey struct {
 	call uint64

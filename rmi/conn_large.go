@@ -27,9 +27,6 @@ var errCallerGaveUp = fmt.Errorf("the caller gave up: %w", context.Canceled)
 // errRefused is why a large request is not sent to its end: an answer has come.
 var errRefused = errors.New("refused")
 
-// noDeadline takes a deadline away from a stream.
-var noDeadline time.Time
-
 // timeAfter returns the time d from now.
 func timeAfter(d time.Duration) time.Time { return time.Now().Add(d) }
 
@@ -160,10 +157,8 @@ func (c *Conn) callLarge(ctx context.Context, call *Call, timeout time.Duration)
 		c.reuse(p)
 		return c.sentOneWay(ctx, call, id, err)
 	}
-	select {
-	case <-p.done:
+	if p.wait(ctx) {
 		return c.received(p)
-	case <-ctx.Done():
 	}
 	if _, mine := c.pending.take(id); !mine {
 		return c.outcome(p)

@@ -293,6 +293,24 @@ func TestBrokenConnectionIsDialledAgainWhileAReferenceIsInTransit(t *testing.T) 
 	})
 }
 
+// handOn has owner give an object of its own to middle, which keeps it, and third
+// get it from there.
+func handOn(t *testing.T, owner, middle, third *refNode) (k *keeper, mine *counter, ref *Ref) {
+	t.Helper()
+	k, mine = &keeper{}, &counter{ended: make(chan struct{}, 1)}
+	middle.export("keeper", k)
+	owner.connect(middle)
+	third.connect(middle)
+	if _, err := Invoke(t.Context(), owner.to(middle), "keeper", "keep", mine); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := InvokeAs[*Ref](t.Context(), third.to(middle), "keeper", "newest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, mine, ref
+}
+
 // A peer that nobody knew a way to has been connected to by its address, and cut
 // off, while it was tried.
 func TestPeerThatIsTriedIsTriedByItsNewestAddress(t *testing.T) {
@@ -312,18 +330,7 @@ func TestPeerThatIsTriedIsTriedByItsNewestAddress(t *testing.T) {
 			o.Reachable = func(naming.NodeID) bool { return true }
 		})
 		owner, middle, third := nodes["owner"], nodes["middle"], nodes["third"]
-		k := &keeper{}
-		middle.export("keeper", k)
-		owner.connect(middle)
-		third.connect(middle)
-		mine := &counter{ended: make(chan struct{}, 1)}
-		if _, err := Invoke(t.Context(), owner.to(middle), "keeper", "keep", mine); err != nil {
-			t.Fatal(err)
-		}
-		ref, err := InvokeAs[*Ref](t.Context(), third.to(middle), "keeper", "newest")
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, mine, ref := handOn(t, owner, middle, third)
 		pass(DefaultLease / 2) // the tries are seconds apart by now
 		c, _ := third.connect(owner)
 		c.opts.dialled = "owner:1"
@@ -405,18 +412,7 @@ func TestPassedOnReferenceIsHeldByTheThird(t *testing.T) {
 			nodes[name] = newRefNode(t, name, dialling(name))
 		}
 		owner, middle, third := nodes["owner"], nodes["middle"], nodes["third"]
-		k := &keeper{}
-		middle.export("keeper", k)
-		owner.connect(middle)
-		third.connect(middle)
-		mine := &counter{ended: make(chan struct{}, 1)}
-		if _, err := Invoke(t.Context(), owner.to(middle), "keeper", "keep", mine); err != nil {
-			t.Fatal(err)
-		}
-		ref, err := InvokeAs[*Ref](t.Context(), third.to(middle), "keeper", "newest")
-		if err != nil {
-			t.Fatal(err)
-		}
+		k, mine, ref := handOn(t, owner, middle, third)
 		wantStats(t, owner.space, 1, 0, 2, 0)
 		if ref.Node() != "owner" {
 			t.Errorf("got %v, want the owner's", ref)
@@ -438,18 +434,7 @@ func TestPassedOnReferenceIsHeldByTheThird(t *testing.T) {
 func TestRelayIsCollectedAndSoIsWhatItStandsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		owner, middle, third := newRefNode(t, "owner", nil), newRefNode(t, "middle", nil), newRefNode(t, "third", nil)
-		k := &keeper{}
-		middle.export("keeper", k)
-		owner.connect(middle)
-		third.connect(middle)
-		mine := &counter{ended: make(chan struct{}, 1)}
-		if _, err := Invoke(t.Context(), owner.to(middle), "keeper", "keep", mine); err != nil {
-			t.Fatal(err)
-		}
-		ref, err := InvokeAs[*Ref](t.Context(), third.to(middle), "keeper", "newest")
-		if err != nil {
-			t.Fatal(err)
-		}
+		k, mine, ref := handOn(t, owner, middle, third)
 		if got, err := ref.Invoke(t.Context(), "add", 2); err != nil || got != int64(2) || ref.Node() != "middle" {
 			t.Errorf("got %v, %v by %v, want 2 by the middle", got, err, ref)
 		}

@@ -46,9 +46,9 @@ func (r *frameReader) kind() (streamKind, error) {
 	return streamKind(r.buf[r.start-1]), nil
 }
 
-// next returns the next frame, whose body is no longer than on the lane. The body is the reader's and stays as
-// it is until the next call. The error is io.EOF between frames,
-// io.ErrUnexpectedEOF inside one.
+// next returns the next frame, whose body is no longer than on the lane. The body is
+// the reader's and stays as it is until the next call. The error is io.EOF between
+// frames, io.ErrUnexpectedEOF inside one.
 func (r *frameReader) next() (frameHeader, []byte, error) {
 	h, err := r.header()
 	if err != nil {
